@@ -1,0 +1,317 @@
+// A room's object: what it knows, and how the effects of its turns are carried out. The class that
+// the platform calls is in object.ts.
+
+import { codes } from "./abi.gen.ts";
+import { Requests } from "./answers.ts";
+import { closeReason } from "./code.ts";
+import { alarmDelay, backOff, maxAlarmAttempts, outboxDelay } from "./delay.ts";
+import type { DeliverEffect } from "./effect.ts";
+import type { RoomEvent } from "./event.ts";
+import { Journal } from "./log.ts";
+import type { KindOptions } from "./manifest.ts";
+import { type Find, outboxBatch, tellAll } from "./outbox.ts";
+import type { Pool } from "./pool.ts";
+import { type Effects, type Rejection, type Result, Room } from "./room.ts";
+import { Schedule, watchdog } from "./schedule.ts";
+import { endedBy, heartbeat, type Socket, type Sockets, silence } from "./sockets.ts";
+import type { RoomState, Store, Tell } from "./store.ts";
+import type { Table } from "./table.ts";
+import { Ticker } from "./ticker.ts";
+import { StartError } from "./trap.ts";
+import type { Turn } from "./turn.ts";
+import { stringOf } from "./wire.ts";
+
+/** Reports whether a subprotocol is the session protocol, whose clients ping. */
+export function pings(protocol: string): boolean {
+  return protocol.startsWith("oriel.v1.");
+}
+
+/** What an object has done since it woke, for the report. */
+export interface Ledger {
+  turns: number;
+  traps: number;
+  alarms: number;
+  ticks: number;
+}
+
+export class Living implements Effects {
+  readonly state: RoomState;
+  readonly kind: KindOptions;
+  readonly room: Room;
+  readonly requests = new Requests();
+  readonly ledger: Ledger = { turns: 0, traps: 0, alarms: 0, ticks: 0 };
+  /** Told events that did not happen: their tellers keep them and try again. */
+  unheard = 0;
+  readonly #ctx: DurableObjectState;
+  readonly #store: Store;
+  readonly #sockets: Sockets;
+  readonly #schedule: Schedule;
+  readonly #ticker: Ticker;
+  readonly #journal: Journal;
+  readonly #find: Find;
+  readonly #touched = new Set<bigint>();
+  #outbox: Tell[] = [];
+  #telling = false;
+  #outboxFailures = 0;
+  #failures = 0;
+  #retryAt = 0;
+
+  constructor(
+    ctx: DurableObjectState,
+    pool: Pool,
+    kind: KindOptions,
+    state: RoomState,
+    store: Store,
+    sockets: Sockets,
+    find: Find,
+  ) {
+    this.#ctx = ctx;
+    this.state = state;
+    this.kind = kind;
+    this.#store = store;
+    this.#sockets = sockets;
+    this.#find = find;
+    this.#journal = new Journal(`${state.kind}/${state.name}`);
+    this.#schedule = new Schedule(ctx.storage);
+    this.#ticker = new Ticker((missed) => {
+      this.ledger.ticks++;
+      this.run([{ type: "tick", missed }]);
+    });
+    const connections = sockets.restore();
+    this.room = new Room({
+      kind,
+      name: state.name,
+      term: state.term,
+      guest: pool.guest(this.#journal),
+      storage: store,
+      effects: this,
+      now: Date.now,
+      seed: () => crypto.getRandomValues(new Uint8Array(32)),
+      time: state.time,
+      alarm: state.alarm,
+      reason: state.commits > 0 || connections.length > 0 ? "wake" : "cold",
+      connections,
+      culprits: state.culprits,
+    });
+    this.#schedule.assume(state, this.#nextExpiry());
+    if (kind.protocols.some(pings))
+      ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'));
+    if (store.outbox(1).length > 0) this.#schedule.outbox = Date.now();
+  }
+
+  /** Hands events to the room and carries out what comes of it. It never throws. */
+  run(events: readonly RoomEvent[]): void {
+    const now = Date.now();
+    if (now < this.#retryAt) {
+      this.#fail(events, codes.roomUnavailable, this.#retryAt - now);
+    } else {
+      this.#settle(this.room.run(events));
+    }
+    this.#afterwards();
+  }
+
+  /** Starts the room without an event, so that it can ask for ticks again. */
+  wake(): void {
+    if (Date.now() >= this.#retryAt) this.#settle(this.room.start());
+    this.#afterwards();
+  }
+
+  commit(turn: Turn): void {
+    const tells = this.#store.commit(turn, this.state);
+    this.#outbox.push(...tells);
+    this.ledger.turns++;
+    if (turn.events[0]?.type === "start") this.#ticker.set(0); // ticks end with the room's memory
+  }
+
+  deliver(e: DeliverEffect, table: Table): void {
+    switch (e.type) {
+      case "send":
+        this.#sockets.send(e.connection, e.encoding === "text" ? stringOf(e.data) : e.data);
+        return;
+      case "broadcast": {
+        const frame = e.encoding === "text" ? stringOf(e.data) : e.data;
+        for (const id of table.recipients(e)) this.#sockets.send(id, frame);
+        return;
+      }
+      case "close":
+        this.#sockets.close(e, table.get(e.connection)?.connection);
+        return;
+      case "attach":
+      case "mute":
+      case "tags":
+        this.#touched.add(e.connection);
+        return;
+      case "tick":
+        this.#ticker.set(e.interval);
+        return;
+      case "respond":
+        this.requests.respond(e);
+        return;
+      case "join":
+        return;
+    }
+  }
+
+  done(turn: Turn): void {
+    for (const e of turn.events) {
+      if (e.type === "connect") this.#touched.add(e.connection.id);
+      else if (e.type === "close") this.#sockets.ended(e.connection);
+    }
+    for (const id of this.#touched) {
+      const m = this.room.table.get(id);
+      if (m !== undefined && m.closing === undefined) this.#sockets.save(m.connection);
+    }
+    this.#touched.clear();
+  }
+
+  /** Everything that is due: the room's alarm, ended credentials, the watchdog, the outbox. */
+  ring(): void {
+    const now = Date.now();
+    this.#schedule.rang();
+    this.ledger.alarms++;
+    this.closeSilent();
+    for (const s of this.#sockets.all()) if (s.expires !== 0 && s.expires <= now) this.evict(s.id, codes.tokenExpired);
+    if (this.#schedule.outbox !== 0 && this.#schedule.outbox <= now) {
+      this.#schedule.outbox = 0;
+      if (this.#outbox.length === 0) this.#outbox = this.#store.outbox(outboxBatch);
+    }
+    const { alarm, due, attempt } = this.state;
+    if (due !== 0 && due <= now) this.run([{ type: "alarm", scheduled: alarm, attempt }]);
+    else if (this.state.ticking && !this.room.started) this.wake();
+    else this.#afterwards();
+  }
+
+  /** Takes note of a new socket: its credential may end. */
+  expect(s: Socket): void {
+    if (s.expires !== 0) this.#schedule.arm(this.state, this.#nextExpiry());
+  }
+
+  /** Ends a connection in the room's place; the room hears of it. */
+  evict(id: bigint, code: number, retry = 0): void {
+    const reason = closeReason(code, retry);
+    this.#sockets.end(id, code, reason);
+    this.run([endedBy(id, code, reason)]);
+  }
+
+  /** Ends connections whose clients were silent for too long: any wake looks for them. */
+  closeSilent(): void {
+    const now = Date.now();
+    for (const s of [...this.#sockets.all()])
+      if (pings(s.protocol) && now - this.#sockets.heard(s) > silence + heartbeat)
+        this.evict(s.id, codes.heartbeatTimeout, 1000);
+  }
+
+  #settle(result: Result): void {
+    for (const r of result.rejections) this.#rejected(r);
+    if (result.error === undefined) {
+      this.#failures = 0;
+      return;
+    }
+    const start = result.error instanceof StartError;
+    const code = start ? codes.roomUnavailable : codes.storageUnavailable;
+    this.#failures++;
+    const wait = backOff(this.#failures);
+    this.#retryAt = Date.now() + wait;
+    this.#journal.host(8, "the room does not run", { error: result.error.message, retry: wait });
+    this.#fail(result.unrun, code, wait);
+    if (!start) return;
+    for (const s of [...this.#sockets.all()]) {
+      this.#sockets.end(s.id, code, closeReason(code, wait));
+      this.room.table.remove(s.id);
+    }
+  }
+
+  /** Reports an event that made the room trap. */
+  #rejected({ event, trap, known }: Rejection): void {
+    this.ledger.traps++;
+    this.#journal.host(8, "the room trapped", {
+      event: event.type,
+      cause: trap.trap,
+      trap: trap.message.slice(0, 2048),
+    });
+    if (event.type === "told" && !known) this.#save({ culprits: this.room.culprits });
+    if (event.type !== "alarm") return;
+    const attempt = event.attempt + 1;
+    const parked = attempt >= maxAlarmAttempts;
+    if (parked) this.#journal.host(8, "the room's alarm is parked: it failed too often", { attempts: attempt });
+    this.#save({ attempt, due: parked ? 0 : Date.now() + alarmDelay(event.attempt) });
+  }
+
+  /** Answers events that did not happen: their senders may try again after `wait` ms. */
+  #fail(events: readonly RoomEvent[], code: number, wait: number): void {
+    const reason = closeReason(code, wait);
+    for (const e of events) {
+      switch (e.type) {
+        case "connect":
+          this.#sockets.end(e.connection.id, code, reason);
+          break;
+        case "message":
+          this.#sockets.end(e.connection, code, reason);
+          this.room.table.remove(e.connection);
+          break;
+        case "close":
+          this.#sockets.ended(e.connection);
+          this.room.table.remove(e.connection);
+          break;
+        case "request":
+          this.requests.fail(e.id, code, wait);
+          break;
+        case "alarm":
+          this.#schedule.retry = Date.now() + wait;
+          break;
+        case "told":
+          this.unheard++;
+          break;
+      }
+    }
+  }
+
+  #save(change: Partial<RoomState>): void {
+    Object.assign(this.state, change);
+    try {
+      this.#store.save(this.state);
+    } catch (fault) {
+      this.#journal.host(8, "the host's row was not written", { error: String(fault) });
+    }
+  }
+
+  /** After every run: ticks, the outbox, the alarm. */
+  #afterwards(): void {
+    if (!this.room.started) this.#ticker.set(0);
+    const ticking = this.#ticker.interval > 0;
+    if (ticking !== this.state.ticking && (ticking || this.room.started)) this.#save({ ticking });
+    const now = Date.now();
+    if (!this.state.ticking) this.#schedule.tick = 0;
+    else if (this.#schedule.tick < now + watchdog) this.#schedule.tick = now + 2 * watchdog;
+    if (this.#schedule.retry <= now) this.#schedule.retry = 0;
+    this.#tell();
+    this.#schedule.arm(this.state, this.#nextExpiry());
+  }
+
+  #nextExpiry(): number {
+    let next = 0;
+    for (const s of this.#sockets.all()) if (s.expires !== 0 && (next === 0 || s.expires < next)) next = s.expires;
+    return next;
+  }
+
+  /** Executes what waits in the outbox; what fails is tried again by the alarm. */
+  #tell(): void {
+    if (this.#telling || this.#outbox.length === 0) return;
+    const tells = this.#outbox.splice(0, outboxBatch);
+    this.#telling = true;
+    const { kind, name } = this.state;
+    const work = tellAll(this.#find, kind, name, tells).then((heard) => {
+      this.#telling = false;
+      this.#store.told(heard);
+      if (heard.length === tells.length) this.#outboxFailures = 0;
+      else this.#schedule.outbox = Date.now() + outboxDelay(this.#outboxFailures++);
+      this.#afterwards();
+    });
+    this.#ctx.waitUntil(
+      work.catch((fault) => {
+        this.#telling = false;
+        this.#journal.host(8, "the outbox failed", { error: String(fault) });
+      }),
+    );
+  }
+}

@@ -1,0 +1,269 @@
+// The Durable Object class of a module. Every handler of the platform is here, and none throws:
+// an exception in a handler loses the event silently, or breaks the object and all its sockets.
+
+import { DurableObject } from "cloudflare:workers";
+import { codes, limits } from "./abi.gen.ts";
+import { bodyOf, errorResponse } from "./answers.ts";
+import { closeReason, cutReason } from "./code.ts";
+import type { Connection } from "./connection.ts";
+import type { MessageEvent, RequestEvent } from "./event.ts";
+import type { Header } from "./header.ts";
+import { Living, pings } from "./living.ts";
+import { Journal } from "./log.ts";
+import type { Find } from "./outbox.ts";
+import type { Pool } from "./pool.ts";
+import { refusedResponse } from "./refused.ts";
+import { end, endedByPeer, Sockets } from "./sockets.ts";
+import { Store } from "./store.ts";
+import { type Visit, visitOf } from "./visit.ts";
+import { byteLength, bytesOf } from "./wire.ts";
+
+/** How long a client of the session protocol may wait with its hello, in ms. */
+export const helloTimeout = 10_000;
+/** Connection numbers are taken from storage in blocks, so that most connects write nothing. */
+const idBlock = 1024;
+/** The fields of a request that a room sees; credentials are not among them. */
+const requestHeaders = ["accept", "content-type", "idempotency-key"];
+
+const noBytes = new Uint8Array(0);
+
+/** Makes the object class of one module. */
+export function roomClass(pool: Pool, find: (env: unknown) => Find) {
+  return class RoomObject extends DurableObject {
+    readonly #store: Store;
+    readonly #sockets: Sockets;
+    readonly #woke = Date.now();
+    #living: Living | undefined;
+    #next = 0;
+    #block = 0;
+
+    constructor(ctx: DurableObjectState, env: object) {
+      super(ctx, env);
+      this.#store = new Store(ctx.storage);
+      this.#sockets = new Sockets(ctx);
+    }
+
+    override async fetch(request: Request): Promise<Response> {
+      try {
+        const visit = visitOf(request.headers);
+        if (visit === undefined) return errorResponse(codes.forbidden);
+        if (visit.to === "report") return this.#report();
+        const living = this.#open(visit.kind, visit.room);
+        if (living === undefined) return errorResponse(codes.unknownKind);
+        switch (visit.to) {
+          case "socket":
+            return this.#connect(living, visit);
+          case "request":
+            return await this.#request(living, visit, request);
+          case "told":
+            return await this.#told(living, visit, request);
+        }
+      } catch (fault) {
+        this.#broke("fetch", fault);
+        return errorResponse(codes.internal);
+      }
+    }
+
+    override webSocketMessage(ws: WebSocket, message: string | ArrayBuffer): void {
+      try {
+        this.#receive(ws, message);
+      } catch (fault) {
+        this.#broke("message", fault);
+        end(ws, codes.internal, closeReason(codes.internal));
+      }
+    }
+
+    override webSocketClose(ws: WebSocket, code: number, reason: string, clean: boolean): void {
+      this.#guard("close", () => this.#ended(ws, code, reason, clean));
+      end(ws, code, reason);
+    }
+
+    override webSocketError(ws: WebSocket): void {
+      this.#guard("error", () => this.#ended(ws, codes.abnormal, "", false));
+    }
+
+    override alarm(): void {
+      try {
+        this.#open()?.ring();
+      } catch (fault) {
+        this.#broke("alarm", fault);
+        this.ctx.storage.setAlarm(Date.now() + 10_000).catch(() => undefined);
+      }
+    }
+
+    /** The room of this object; undefined if it never was one, or no kind of the module. */
+    #open(kind?: string, name?: string): Living | undefined {
+      if (this.#living !== undefined) return this.#living;
+      let state = this.#store.load();
+      const options = pool.manifest.kinds.find((k) => k.name === (state?.kind ?? kind));
+      if (options === undefined) return undefined;
+      if (state === undefined) {
+        if (kind === undefined || name === undefined) return undefined;
+        state = this.#store.create(kind, name, newTerm());
+      }
+      this.#next = this.#block = state.next;
+      const living = new Living(this.ctx, pool, options, state, this.#store, this.#sockets, find(this.env));
+      this.#living = living;
+      // After the event that woke the object, because its sender is not silent.
+      queueMicrotask(() => this.#guard("wake", () => living.closeSilent()));
+      return living;
+    }
+
+    /** A number that no connection or request of this room ever had. */
+    #id(living: Living): bigint {
+      if (this.#next === this.#block) {
+        this.#block += idBlock;
+        living.state.next = this.#block;
+        this.#store.save(living.state);
+      }
+      return BigInt(this.#next++);
+    }
+
+    #connect(living: Living, visit: Visit): Response {
+      const connection: Connection = {
+        id: this.#id(living),
+        user: visit.user,
+        claims: bytesOf(visit.claims),
+        protocol: visit.protocol,
+        since: Math.max(Date.now(), living.room.time),
+        tags: [],
+        attachment: noBytes,
+        muted: false,
+      };
+      this.#sockets.hold(connection.id);
+      living.run([{ type: "connect", connection, query: visit.query, address: visit.address }]);
+      const member = living.room.table.get(connection.id);
+      if (member === undefined || member.closing !== undefined) return refusedResponse(this.#sockets.refuse());
+      const pair = new WebSocketPair();
+      const s = this.#sockets.accept(pair[1], member.connection, visit.expires);
+      living.expect(s);
+      if (pings(visit.protocol))
+        s.hello = setTimeout(() => {
+          s.hello = undefined;
+          this.#guard("hello", () => living.evict(s.id, codes.helloTimeout, 1000));
+        }, helloTimeout);
+      const headers = new Headers();
+      if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
+      return new Response(null, { status: 101, webSocket: pair[0], headers });
+    }
+
+    async #request(living: Living, visit: Visit, request: Request): Promise<Response> {
+      const body = await bodyOf(request);
+      if (body === undefined) return errorResponse(codes.tooLarge, 0, "body");
+      const headers: Header[] = [];
+      for (const name of requestHeaders) {
+        const value = request.headers.get(name) ?? "";
+        if (byteLength(value) > limits.maxHeader) return errorResponse(codes.tooLarge, 0, name);
+        if (value !== "") headers.push({ name, value });
+      }
+      const e: RequestEvent = {
+        type: "request",
+        id: this.#id(living),
+        method: request.method,
+        path: visit.path,
+        query: visit.query,
+        user: visit.user,
+        claims: bytesOf(visit.claims),
+        headers,
+        body,
+      };
+      const answer = living.requests.wait(e.id);
+      living.run([e]);
+      return answer;
+    }
+
+    /** What another room tells; 204 means that the turn is committed, or that it never will be. */
+    async #told(living: Living, visit: Visit, request: Request): Promise<Response> {
+      const data = new Uint8Array(await request.arrayBuffer());
+      const before = living.unheard;
+      living.run([{ type: "told", fromKind: visit.fromKind, fromRoom: visit.fromRoom, id: BigInt(visit.id), data }]);
+      return new Response(null, { status: living.unheard === before ? 204 : 503 });
+    }
+
+    #receive(ws: WebSocket, message: string | ArrayBuffer): void {
+      const living = this.#open();
+      const id = this.#sockets.idOf(ws);
+      const s = id === undefined ? undefined : this.#sockets.get(id);
+      if (living === undefined || s === undefined) {
+        end(ws, codes.goingAway, closeReason(codes.goingAway));
+        return;
+      }
+      const now = Date.now();
+      if (s.hello !== undefined) clearTimeout(s.hello);
+      s.hello = undefined;
+      this.#sockets.hear(s, now, () => living.room.table.get(s.id)?.connection);
+      const size = typeof message === "string" ? byteLength(message) : message.byteLength;
+      if (size > living.kind.messageBytes) {
+        living.evict(s.id, codes.messageTooBig);
+        return;
+      }
+      if (isBinaryPing(s.protocol, message)) {
+        this.#sockets.send(s.id, binaryPong);
+        return;
+      }
+      const wait = s.bucket.take(now, living.kind.messagesPerSecond, living.kind.messageBurst);
+      if (wait > 0) {
+        living.evict(s.id, codes.rateLimited, wait);
+        return;
+      }
+      const e: MessageEvent =
+        typeof message === "string"
+          ? { type: "message", connection: s.id, encoding: "text", data: bytesOf(message) }
+          : { type: "message", connection: s.id, encoding: "binary", data: new Uint8Array(message) };
+      living.run([e]);
+    }
+
+    #ended(ws: WebSocket, code: number, reason: string, clean: boolean): void {
+      const id = this.#sockets.idOf(ws);
+      if (id === undefined) return;
+      if (this.#living === undefined && !this.#sockets.adopt(ws)) return;
+      const living = this.#open();
+      if (living === undefined) return;
+      living.run([endedByPeer(id, code, cutReason(reason), clean)]);
+    }
+
+    #report(): Response {
+      const l = this.#living;
+      return Response.json({
+        kind: l?.state.kind,
+        room: l?.state.name,
+        started: l?.room.started ?? false,
+        connections: this.#sockets.size,
+        awake: Date.now() - this.#woke,
+        ticking: l?.state.ticking ?? false,
+        rowsWritten: this.#store.rowsWritten,
+        ledger: l?.ledger,
+        instance: { ...pool.load, ...pool.stats },
+      });
+    }
+
+    #guard(handler: string, f: () => void): void {
+      try {
+        f();
+      } catch (fault) {
+        this.#broke(handler, fault);
+      }
+    }
+
+    #broke(handler: string, fault: unknown): void {
+      const error = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+      new Journal(this.ctx.id.name ?? this.ctx.id.toString()).host(8, "the host failed", { handler, error });
+    }
+  };
+}
+
+/** A random token for a new room's incarnation. */
+function newTerm(): string {
+  const b = crypto.getRandomValues(new Uint8Array(12));
+  return btoa(String.fromCharCode(...b))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_");
+}
+
+const binaryPong = new Uint8Array([0x19]);
+
+/** The session protocol's binary ping is answered by the host, but wakes the object. */
+function isBinaryPing(protocol: string, message: string | ArrayBuffer): boolean {
+  if (protocol !== "oriel.v1.bin" || typeof message === "string" || message.byteLength !== 1) return false;
+  return new Uint8Array(message)[0] === 0x06;
+}

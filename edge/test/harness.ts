@@ -1,0 +1,165 @@
+// A running worker with the host inside, and clients for it.
+
+import { fileURLToPath } from "node:url";
+import { createTestHarness } from "wrangler";
+import { WebSocket } from "ws";
+import type { Outcome, Step } from "./recording.ts";
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** The worker of the host's tests. */
+const hostWorker = { configPath: file("./wrangler.toml") };
+/** The worker that is deployed, in its dev mode. */
+export const appWorker = { configPath: file("../../wrangler.toml"), vars: { ORIEL_DEV: "1" } };
+
+/** The longest that a test waits for one frame, in ms. */
+const frameTimeout = 10_000;
+
+/** How long a worker may take to come up: hooks have no limit of their own. */
+export const patience = { timeout: 60_000 };
+
+export interface Close {
+  code: number;
+  reason: string;
+}
+
+/** A client of a room. */
+export class Client {
+  readonly ws: WebSocket;
+  readonly closed: Promise<Close>;
+  #frames: (string | Uint8Array)[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(ws: WebSocket) {
+    this.ws = ws;
+    ws.on("message", (data: Buffer, binary: boolean) => {
+      this.#frames.push(binary ? new Uint8Array(data) : data.toString());
+      this.#wake?.();
+    });
+    this.closed = new Promise((resolve) => {
+      ws.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
+    ws.on("error", () => undefined);
+  }
+
+  /** The next frame. */
+  async next(): Promise<string | Uint8Array> {
+    const deadline = Date.now() + frameTimeout;
+    for (;;) {
+      const frame = this.#frames.shift();
+      if (frame !== undefined) return frame;
+      const left = deadline - Date.now();
+      if (left <= 0) throw new Error("no frame came");
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** Frames that have come and were not asked for. */
+  get waiting(): (string | Uint8Array)[] {
+    return this.#frames;
+  }
+
+  send(frame: string | Uint8Array): void {
+    this.ws.send(frame);
+  }
+
+  /** Sends a frame and returns the next that comes. */
+  async ask(frame: string | Uint8Array): Promise<string | Uint8Array> {
+    this.send(frame);
+    return this.next();
+  }
+
+  async end(code = 1000, reason = ""): Promise<Close> {
+    this.ws.close(code, reason);
+    return this.closed;
+  }
+}
+
+export type Query = Record<string, string>;
+
+export class Host {
+  readonly #server: ReturnType<typeof createTestHarness>;
+  readonly #url: URL;
+  readonly #clients: Client[] = [];
+
+  private constructor(server: ReturnType<typeof createTestHarness>, url: URL) {
+    this.#server = server;
+    this.#url = url;
+  }
+
+  static async start(worker: typeof hostWorker | typeof appWorker = hostWorker): Promise<Host> {
+    const server = createTestHarness({ workers: [worker] });
+    const { url } = await server.listen();
+    return new Host(server, url);
+  }
+
+  url(room: string, query: Query = {}, sub = ""): URL {
+    const url = new URL(`/v1/rooms/${room}${sub}`, this.#url);
+    url.search = new URLSearchParams(query).toString();
+    return url;
+  }
+
+  /** Connects a client; it may be refused by a close. */
+  async connect(room: string, query: Query = {}): Promise<Client> {
+    const url = this.url(room, query);
+    return this.dial(url, query.protocol === undefined ? [] : [query.protocol]);
+  }
+
+  /** Connects a client to an address. */
+  async dial(url: URL, protocols: string[], headers: Record<string, string> = {}): Promise<Client> {
+    url.protocol = "ws:";
+    const client = new Client(new WebSocket(url, protocols, { headers }));
+    this.#clients.push(client);
+    await new Promise<void>((resolve, reject) => {
+      client.ws.once("open", () => resolve());
+      client.ws.once("error", reject);
+    });
+    return client;
+  }
+
+  fetch(room: string, init: RequestInit = {}, query: Query = {}, sub = ""): Promise<Response> {
+    return fetch(this.url(room, query, sub), init);
+  }
+
+  async report(room: string): Promise<Record<string, unknown>> {
+    const r = await this.fetch(room, {}, { report: "1" });
+    return (await r.json()) as Record<string, unknown>;
+  }
+
+  /** Replays a recording and returns what its steps gave. */
+  async replay(name: string, steps: Step[]): Promise<Outcome[]> {
+    const r = await fetch(new URL(`/replay/${name}`, this.#url), { method: "POST", body: JSON.stringify(steps) });
+    if (!r.ok) throw new Error(await r.text());
+    return (await r.json()) as Outcome[];
+  }
+
+  /** Any address of the worker. */
+  at(path: string): URL {
+    return new URL(path, this.#url);
+  }
+
+  /** Puts the object of a room to sleep; its sockets stay. */
+  async sleep(room: string, className = "Room"): Promise<void> {
+    await this.#server.getWorker().evictDurableObject(className, { name: room, webSockets: "hibernate" });
+  }
+
+  /** Resets the object of a room as a deployment does: its sockets break. */
+  async drop(room: string, className = "Room"): Promise<void> {
+    await this.#server.getWorker().evictDurableObject(className, { name: room, webSockets: "close" });
+  }
+
+  logs(): string[] {
+    return this.#server.getLogs().map((l: { message: string }) => l.message);
+  }
+
+  async stop(): Promise<void> {
+    for (const c of this.#clients) c.ws.terminate();
+    await this.#server.close();
+  }
+}

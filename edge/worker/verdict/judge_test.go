@@ -1,0 +1,138 @@
+package verdict_test
+
+import (
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oriel-rooms/oriel/edge/worker/verdict"
+	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/admission"
+)
+
+const secret = "0123456789abcdef0123456789abcdef"
+
+var now = time.UnixMilli(1_790_000_000_000)
+
+func judge(t *testing.T, change func(*verdict.Settings)) *verdict.Judge {
+	t.Helper()
+	s := verdict.Settings{Kinds: `[{"name":"chat","protocols":["oriel.v1.json"]},{"name":"open","anonymous":true}]`, Secret: secret}
+	if change != nil {
+		change(&s)
+	}
+	j, err := verdict.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func token(t *testing.T) string {
+	t.Helper()
+	key, err := admission.NewSecret("", []byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := admission.Mint(key, admission.Claims{User: "änn", IssuedAt: now, Expires: now.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestJudge(t *testing.T) {
+	j := judge(t, nil)
+	for _, tt := range []struct {
+		name, method, url string
+		headers           []string
+		want              verdict.Verdict
+	}{
+		{"a socket", "GET", "https://edge.test/v1/rooms/chat/lobby?a=1",
+			[]string{"Upgrade", "websocket", "Sec-Websocket-Protocol", "oriel.v1.json, bearer." + token(t), "Cf-Connecting-Ip", "2001:db8::1"},
+			verdict.Verdict{Do: verdict.Socket, Kind: "chat", Room: "lobby", Query: "a=1", User: "änn", Protocol: "oriel.v1.json", Address: "2001:db8::1", Expires: now.Add(time.Hour).UnixMilli()}},
+		{"a request", "POST", "https://edge.test/v1/rooms/chat/lobby/messages", []string{"Authorization", "Bearer " + token(t)},
+			verdict.Verdict{Do: verdict.Request, Kind: "chat", Room: "lobby", Path: "/messages", User: "änn", Expires: now.Add(time.Hour).UnixMilli()}},
+		{"anonymous", "GET", "https://edge.test/v1/rooms/open/x", []string{"Upgrade", "websocket"},
+			verdict.Verdict{Do: verdict.Socket, Kind: "open", Room: "x"}},
+		{"no credential", "GET", "https://edge.test/v1/rooms/chat/lobby", []string{"Upgrade", "websocket"},
+			verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeUnauthenticated, Upgrade: true}},
+		{"unknown kind", "GET", "https://edge.test/v1/rooms/none/lobby", nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeUnknownKind}},
+		{"bad name", "GET", "https://edge.test/v1/rooms/chat/a%2Fb", nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeBadName}},
+		{"other origin", "GET", "https://edge.test/v1/rooms/chat/lobby", []string{"Upgrade", "websocket", "Origin", "https://evil.test", "Authorization", "Bearer " + token(t)},
+			verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeForbidden, Upgrade: true}},
+		{"a token in the URL", "GET", "https://edge.test/v1/rooms/chat/lobby?token=" + token(t), nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeForbidden}},
+		{"no dev token", "GET", "https://edge.test/v1/dev/token?user=ann", nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeNotFound}},
+		{"an event stream", "GET", "https://edge.test/v1/rooms/chat/lobby", []string{"Accept", "text/event-stream", "Authorization", "Bearer " + token(t)},
+			verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeNotFound}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, tt.url, nil)
+			for i := 0; i < len(tt.headers); i += 2 {
+				r.Header.Set(tt.headers[i], tt.headers[i+1])
+			}
+			got := j.Judge(r, now)
+			if tt.want.Do == verdict.Refuse {
+				if got.Do != verdict.Refuse || got.Code != tt.want.Code && tt.name != "a token in the URL" || got.Upgrade != tt.want.Upgrade {
+					t.Errorf("got %+v, want %+v", got, tt.want)
+				}
+			} else if got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+			if strings.Contains(got.Encode(), "eyJ") {
+				t.Errorf("the verdict carries a credential: %s", got.Encode())
+			}
+		})
+	}
+}
+
+func TestDevTokenIsAdmitted(t *testing.T) {
+	j := judge(t, func(s *verdict.Settings) { s.Secret, s.Dev = "", "1" })
+	r := httptest.NewRequest("GET", "http://127.0.0.1:8787/v1/dev/token?user=ann", nil)
+	v := j.Judge(r, now)
+	if v.Do != verdict.Token {
+		t.Fatalf("got %+v", v)
+	}
+	r = httptest.NewRequest("POST", "http://127.0.0.1:8787/v1/rooms/chat/lobby", nil)
+	r.Header.Set("Authorization", "Bearer "+v.Token)
+	if v := j.Judge(r, now); v.Do != verdict.Request || v.User != "ann" {
+		t.Errorf("got %+v", v)
+	}
+	r = httptest.NewRequest("GET", "http://rebound.test:8787/v1/dev/token?user=ann", nil)
+	if v := j.Judge(r, now); v.Do != verdict.Refuse || v.Code != abi.CodeForbidden {
+		t.Errorf("another name: got %+v", v)
+	}
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	for _, s := range []verdict.Settings{
+		{},
+		{Kinds: `[]`},
+		{Kinds: `[]`, Secret: "short"},
+		{Kinds: `[{"name":"a/b"}]`, Secret: secret},
+		{Kinds: `[]`, Secret: secret, Origins: "not an origin"},
+		{Kinds: `[]`, Secret: secret, Cookie: "a b"},
+	} {
+		_, err := verdict.New(s)
+		if !errors.Is(err, verdict.ErrSettings) {
+			t.Errorf("%+v: got %v", s, err)
+		}
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("the error holds the secret: %v", err)
+		}
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	j, err := verdict.New(verdict.Settings{Kinds: `[{"name":"open","anonymous":true}]`, Secret: secret})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "https://edge.test/v1/rooms/open/x", nil)
+	r.Header.Set("Upgrade", "websocket")
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = j.Judge(r, now).Encode()
+	}
+}

@@ -1,0 +1,51 @@
+package verdict
+
+import (
+	"encoding/json"
+	"net/url"
+
+	"github.com/oriel-rooms/oriel/rooms/abi"
+)
+
+// Header carries an encoded [Verdict] from the front to its glue: an answer with a body would
+// end the Go instance, which is used again for the next request.
+const Header = "Oriel-Verdict"
+
+// What the glue does.
+const (
+	Refuse  = "refuse"  // answer with Code; Upgrade says that a WebSocket has to be told
+	Token   = "token"   // answer with a dev token
+	Socket  = "socket"  // forward the upgrade to the room
+	Request = "request" // forward the request to the room
+)
+
+// A Verdict says what is to be done with a request. The names in JSON are those that the room's
+// object reads in a visit (edge/host/visit.ts).
+type Verdict struct {
+	Do string `json:"to"`
+
+	Kind     string `json:"kind,omitempty"`
+	Room     string `json:"room,omitempty"`
+	Path     string `json:"path,omitempty"`
+	Query    string `json:"query,omitempty"`
+	User     string `json:"user,omitempty"`
+	Claims   string `json:"claims,omitempty"`
+	Protocol string `json:"protocol,omitempty"`
+	Address  string `json:"address,omitempty"`
+	// Expires is when the credential ends, milliseconds since 1970; 0 for an anonymous client.
+	Expires int64 `json:"expires,omitempty"`
+
+	Code    abi.Code `json:"code,omitempty"`
+	Detail  string   `json:"detail,omitempty"`
+	Upgrade bool     `json:"upgrade,omitempty"`
+	Token   string   `json:"token,omitempty"`
+}
+
+// Encode returns the header's value: JSON, percent-encoded because a header holds ASCII only.
+func (v Verdict) Encode() string {
+	b, err := json.Marshal(v)
+	if err != nil { // a struct of texts and numbers always has a form
+		panic(err)
+	}
+	return url.PathEscape(string(b))
+}

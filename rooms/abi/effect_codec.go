@@ -1,0 +1,270 @@
+package abi
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// AppendEffect appends one effect: its size, its type and its fields. Where the type is
+// known, its Append does the same and leaves the effect on the stack.
+func AppendEffect(b []byte, e Effect) []byte { return e.Append(b) }
+
+// open appends the place of the size, and the type.
+func (t EffectType) open(b []byte) []byte { return append(b, 0, byte(t)) }
+
+func (e *SendEffect) appendFields(b []byte) []byte {
+	b = AppendUvarint(b, e.Connection)
+	b = append(b, byte(e.Encoding))
+	b = AppendString(b, e.Key)
+	return AppendBytes(b, e.Data)
+}
+
+func (e *BroadcastEffect) appendFields(b []byte) []byte {
+	b = append(b, byte(e.Encoding))
+	b = AppendString(b, e.Protocol)
+	b = AppendString(b, e.Tag)
+	b = AppendString(b, e.Key)
+	b = AppendUvarint(b, uint64(len(e.Except)))
+	for _, id := range e.Except {
+		b = AppendUvarint(b, id)
+	}
+	return AppendBytes(b, e.Data)
+}
+
+func (e *CloseEffect) appendFields(b []byte) []byte {
+	b = AppendUvarint(b, e.Connection)
+	b = AppendUvarint(b, uint64(e.Code))
+	return AppendString(b, e.Reason)
+}
+
+// AppendPut is [PutEffect.Append] for a key in two parts.
+func AppendPut(b []byte, prefix, key string, value []byte) []byte {
+	at := len(b)
+	b = AppendUvarint(EffectPut.open(b), uint64(len(prefix)+len(key)))
+	b = append(append(b, prefix...), key...)
+	return sized(AppendBytes(b, value), at)
+}
+
+func (e *PutEffect) appendFields(b []byte) []byte { return AppendBytes(AppendBytes(b, e.Key), e.Value) }
+
+func (e *DeleteEffect) appendFields(b []byte) []byte { return AppendBytes(b, e.Key) }
+
+func (e *DeleteRangeEffect) appendFields(b []byte) []byte {
+	return AppendBytes(AppendBytes(b, e.Start), e.End)
+}
+
+func (e *AlarmEffect) appendFields(b []byte) []byte { return AppendUvarint(b, e.Time) }
+
+func (e *AttachEffect) appendFields(b []byte) []byte {
+	return AppendBytes(AppendUvarint(b, e.Connection), e.Data)
+}
+
+func (e *TagsEffect) appendFields(b []byte) []byte {
+	return appendStrings(AppendUvarint(b, e.Connection), e.Tags)
+}
+
+func (e *MuteEffect) appendFields(b []byte) []byte {
+	return AppendBool(AppendUvarint(b, e.Connection), e.Muted)
+}
+
+func (e *TickEffect) appendFields(b []byte) []byte { return AppendUvarint(b, e.Interval) }
+
+func (e *RespondEffect) appendFields(b []byte) []byte {
+	b = AppendUvarint(b, e.Request)
+	b = AppendUvarint(b, e.Status)
+	b = appendHeaders(b, e.Headers)
+	return AppendBytes(b, e.Body)
+}
+
+func (e *TellEffect) appendFields(b []byte) []byte {
+	b = AppendString(b, e.Kind)
+	b = AppendString(b, e.Room)
+	return AppendBytes(b, e.Data)
+}
+
+func (e *JoinEffect) appendFields(b []byte) []byte { return AppendUvarint(b, e.Connection) }
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *SendEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectSend.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *BroadcastEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectBroadcast.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *CloseEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectClose.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *PutEffect) Append(b []byte) []byte { return sized(e.appendFields(EffectPut.open(b)), len(b)) }
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *DeleteEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectDelete.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *DeleteRangeEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectDeleteRange.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *AlarmEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectAlarm.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *AttachEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectAttach.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *TagsEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectTags.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *MuteEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectMute.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *TickEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectTick.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *RespondEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectRespond.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *TellEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectTell.open(b)), len(b))
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *JoinEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectJoin.open(b)), len(b))
+}
+
+func decodeEffect(outer *Decoder) (Effect, error) {
+	var in Decoder
+	in.b = outer.Bytes("effect", MaxEffects)
+	in.err = outer.err
+	d := &in
+	t := EffectType(d.Byte("effect.type"))
+	if d.err != nil {
+		return nil, d.err
+	}
+	var e Effect
+	switch t {
+	case EffectSend:
+		v := &SendEffect{Connection: decodeID(d, "send.connection"), Encoding: decodeEncoding(d, "send.encoding")}
+		v.Key = d.String("send.key", MaxConflationKey)
+		v.Data = decodePayload(d, "send.data", v.Encoding)
+		e = v
+	case EffectBroadcast:
+		e = decodeBroadcast(d)
+	case EffectClose:
+		e = decodeClose(d)
+	case EffectPut:
+		v := &PutEffect{Key: decodeKey(d, "put.key")}
+		v.Value = d.Bytes("put.value", MaxKeyValue-len(v.Key))
+		e = v
+	case EffectDelete:
+		e = &DeleteEffect{Key: decodeKey(d, "delete.key")}
+	case EffectDeleteRange:
+		v := &DeleteRangeEffect{Start: d.Bytes("delete_range.start", MaxBound)}
+		v.End = d.Bytes("delete_range.end", MaxBound)
+		if len(v.End) > 0 && bytes.Compare(v.Start, v.End) > 0 {
+			d.Malformed("delete_range", "end before start")
+		}
+		e = v
+	case EffectAlarm:
+		e = &AlarmEffect{Time: d.Uvarint("alarm.time", MaxTime)}
+	case EffectAttach:
+		v := &AttachEffect{Connection: decodeID(d, "attach.connection")}
+		v.Data = d.Bytes("attach.data", MaxAttachment)
+		e = v
+	case EffectTags:
+		v := &TagsEffect{Connection: decodeID(d, "tags.connection")}
+		v.Tags = decodeTags(d, "tags.tags")
+		e = v
+	case EffectMute:
+		v := &MuteEffect{Connection: decodeID(d, "mute.connection")}
+		v.Muted = d.Bool("mute.muted")
+		e = v
+	case EffectTick:
+		v := &TickEffect{Interval: d.Uvarint("tick.interval", MaxTick)}
+		if v.Interval != 0 && v.Interval < MinTick {
+			d.Limit("tick.interval", "too small")
+		}
+		e = v
+	case EffectRespond:
+		v := &RespondEffect{Request: decodeID(d, "respond.request"), Status: d.Uvarint("respond.status", 599)}
+		if v.Status < 200 {
+			d.Limit("respond.status", "below 200")
+		}
+		v.Headers = decodeHeaders(d, "respond.headers")
+		v.Body = d.Bytes("respond.body", MaxBody)
+		e = v
+	case EffectTell:
+		v := &TellEffect{Kind: decodeName(d, "tell.kind"), Room: decodeName(d, "tell.room")}
+		v.Data = d.Bytes("tell.data", MaxTell)
+		e = v
+	case EffectJoin:
+		e = &JoinEffect{Connection: decodeID(d, "join.connection")}
+	default:
+		d.Malformed("effect.type", "unknown "+t.String())
+	}
+	if d.err != nil || len(d.b) > 0 {
+		return nil, d.End("effect." + t.String())
+	}
+	return e, nil
+}
+
+func decodeBroadcast(d *Decoder) *BroadcastEffect {
+	v := &BroadcastEffect{Encoding: decodeEncoding(d, "broadcast.encoding")}
+	v.Protocol = d.String("broadcast.protocol", MaxProtocol)
+	v.Tag = d.String("broadcast.tag", MaxTag)
+	v.Key = d.String("broadcast.key", MaxConflationKey)
+	n := d.Count("broadcast.except", MaxConnections)
+	if n > 0 {
+		v.Except = make([]uint64, 0, n)
+	}
+	for range n {
+		v.Except = append(v.Except, decodeID(d, "broadcast.except"))
+	}
+	v.Data = decodePayload(d, "broadcast.data", v.Encoding)
+	return v
+}
+
+func decodeClose(d *Decoder) *CloseEffect {
+	v := &CloseEffect{Connection: decodeID(d, "close.connection"), Code: Code(d.Uvarint("close.code", MaxCode))}
+	if d.err == nil && !v.Code.Sendable() {
+		d.Malformed("close.code", "never travels in a close frame")
+	}
+	v.Reason = d.String("close.reason", MaxCloseReason)
+	return v
+}
+
+func decodeKey(d *Decoder, field string) []byte {
+	k := d.Bytes(field, MaxKey)
+	if d.err == nil && len(k) == 0 {
+		d.Malformed(field, "empty")
+	}
+	return k
+}
+
+func decodePayload(d *Decoder, field string, enc Encoding) []byte {
+	data := d.Bytes(field, MaxMessage)
+	if enc == Text && !utf8.Valid(data) {
+		d.Malformed(field, "text is not UTF-8")
+	}
+	return data
+}

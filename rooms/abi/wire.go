@@ -1,0 +1,185 @@
+package abi
+
+import (
+	"math/bits"
+	"unicode/utf8"
+)
+
+// AppendUvarint appends v as an unsigned LEB128 integer in its shortest form.
+func AppendUvarint(b []byte, v uint64) []byte {
+	if v < 0x80 {
+		return append(b, byte(v)) // small enough to be inlined where most lengths are
+	}
+	return appendLong(b, v)
+}
+
+func appendLong(b []byte, v uint64) []byte {
+	for v >= 0x80 {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v))
+}
+
+// UvarintLen returns the number of bytes that AppendUvarint appends for v.
+func UvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
+
+// AppendBytes appends the length of v and v.
+func AppendBytes(b, v []byte) []byte { return append(AppendUvarint(b, uint64(len(v))), v...) }
+
+// AppendString appends the length of v and v.
+func AppendString(b []byte, v string) []byte {
+	return append(AppendUvarint(b, uint64(len(v))), v...)
+}
+
+// AppendBool appends 1 or 0.
+func AppendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+// A Decoder reads the primitives of the codec. The first fault is kept and every
+// later read returns a zero value, so a caller checks [Decoder.Err] once. What it
+// allocates is in proportion to its input, however large the counts in it claim to be.
+type Decoder struct {
+	b   []byte
+	err error
+}
+
+// NewDecoder returns a decoder of b. Byte slices that it returns alias b.
+func NewDecoder(b []byte) *Decoder { return &Decoder{b: b} }
+
+// Err returns the first fault, a *[FieldError], or nil.
+func (d *Decoder) Err() error { return d.err }
+
+// Len returns the number of bytes that are left.
+func (d *Decoder) Len() int { return len(d.b) }
+
+// Malformed records a fault of form in a field.
+func (d *Decoder) Malformed(field, reason string) {
+	if d.err == nil {
+		d.err = &FieldError{Field: field, Reason: reason, Err: ErrMalformed}
+		d.b = nil
+	}
+}
+
+// Limit records a crossed limit in a field.
+func (d *Decoder) Limit(field, reason string) {
+	if d.err == nil {
+		d.err = &FieldError{Field: field, Reason: reason, Err: ErrLimit}
+		d.b = nil
+	}
+}
+
+// End records a fault if bytes are left, and returns the first fault.
+func (d *Decoder) End(field string) error {
+	if d.err == nil && len(d.b) > 0 {
+		d.Malformed(field, "trailing bytes")
+	}
+	return d.err
+}
+
+// Byte reads one byte.
+func (d *Decoder) Byte(field string) byte {
+	if len(d.b) == 0 {
+		d.Malformed(field, "cut short")
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+// Bool reads 0 or 1.
+func (d *Decoder) Bool(field string) bool {
+	switch d.Byte(field) {
+	case 0:
+		return false
+	case 1:
+		return true
+	}
+	d.Malformed(field, "not 0 or 1")
+	return false
+}
+
+// Uvarint reads an integer in its shortest form, at most limit.
+func (d *Decoder) Uvarint(field string, limit uint64) uint64 {
+	if b := d.b; len(b) > 0 && b[0] < 0x80 && uint64(b[0]) <= limit { // most are lengths
+		d.b = b[1:]
+		return uint64(b[0])
+	}
+	return d.long(field, limit)
+}
+
+func (d *Decoder) long(field string, limit uint64) uint64 {
+	var v uint64
+	for i := range len(d.b) {
+		c := d.b[i]
+		if i == 9 && c > 1 {
+			d.Malformed(field, "integer over 64 bits")
+			return 0
+		}
+		v |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			if c == 0 && i > 0 {
+				d.Malformed(field, "integer not in its shortest form")
+				return 0
+			}
+			if v > limit {
+				d.Limit(field, "too large")
+				return 0
+			}
+			d.b = d.b[i+1:]
+			return v
+		}
+	}
+	d.Malformed(field, "cut short")
+	return 0
+}
+
+// Fixed reads n bytes; the result aliases the input.
+func (d *Decoder) Fixed(field string, n int) []byte {
+	if len(d.b) < n {
+		d.Malformed(field, "cut short")
+		return nil
+	}
+	v := d.b[:n:n]
+	d.b = d.b[n:]
+	return v
+}
+
+// Bytes reads a length of at most limit and so many bytes; the result aliases the input.
+func (d *Decoder) Bytes(field string, limit int) []byte {
+	n := d.Uvarint(field, uint64(limit))
+	if d.err != nil {
+		return nil
+	}
+	return d.Fixed(field, int(n))
+}
+
+// String reads a length of at most limit and so many bytes of UTF-8, as a copy.
+func (d *Decoder) String(field string, limit int) string {
+	v := d.Bytes(field, limit)
+	if !utf8.Valid(v) {
+		d.Malformed(field, "not UTF-8")
+		return ""
+	}
+	return string(v)
+}
+
+// Count reads the length of a list of at most limit items. A list claims at least
+// one byte per item, so a count beyond the bytes left is malformed.
+func (d *Decoder) Count(field string, limit int) int { return d.countOf(field, limit, 1) }
+
+// countOf is Count for items of at least size bytes each, so that a caller may make room
+// for all of them at once.
+func (d *Decoder) countOf(field string, limit, size int) int {
+	n := d.Uvarint(field, uint64(limit))
+	if n > uint64(len(d.b)/size) {
+		d.Malformed(field, "count beyond the input")
+		return 0
+	}
+	return int(n)
+}

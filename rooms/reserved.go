@@ -1,0 +1,34 @@
+package rooms
+
+import (
+	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/internal/reserved"
+)
+
+// This file is what the other packages of the SDK may ask of a room beside what its author may.
+
+// SystemStorage is the SDK's own part of a room's storage: every key gets the reserved
+// prefix. Only packages of the SDK can call it.
+func SystemStorage(room *Room, _ reserved.Key) *Storage {
+	return &Storage{room: room, system: true}
+}
+
+// Slot is the place for what a package of the SDK keeps of a connection.
+func Slot(c *Connection, _ reserved.Key) *any { return &c.slot }
+
+// Broadcast is [Room.Broadcast] of a frame to the connections of one subprotocol, in fewer
+// instructions: most of what a room says is said here. except may be nil.
+func Broadcast(room *Room, e abi.Encoding, protocol, key string, frame []byte, except *Connection, _ reserved.Key) {
+	checkPayload(Message{Data: frame, Key: key})
+	effect := abi.BroadcastEffect{Encoding: e, Protocol: protocol, Key: key, Data: frame}
+	var ids [1]uint64
+	if except != nil {
+		ids[0] = except.info.ID
+		effect.Except = ids[:]
+	}
+	room.instance.emit(effect.Append(room.instance.out))
+}
+
+// Scratch is a buffer for what is being made. All rooms of an instance share it: nothing in it
+// outlives the handler.
+func Scratch(room *Room, _ reserved.Key) *[]byte { return &room.instance.scratch }

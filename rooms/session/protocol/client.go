@@ -1,0 +1,87 @@
+package protocol
+
+import (
+	"strconv"
+
+	"github.com/oriel-rooms/oriel/rooms/abi"
+)
+
+// A ClientMessage is any message of a client. Which fields count depends on Type.
+type ClientMessage struct {
+	Type Type
+	// Seq numbers a publish, from 1.
+	Seq uint64
+	// ID names a request. HasID is true if it was there, for what could be read of a message
+	// that is malformed.
+	ID    uint64
+	HasID bool
+	// Event names a publish, request or signal.
+	Event string
+	// Session, Incarnation and Offset are hello's; the last two count if HasOffset.
+	Session     string
+	Incarnation string
+	Offset      uint64
+	HasOffset   bool
+	// Payload of a decoded message aliases the input, unless it was base64.
+	Payload Payload
+}
+
+// Append appends m in a form. A message with values outside PROTOCOL.md's limits encodes to
+// what a room refuses.
+func (m *ClientMessage) Append(b []byte, f Form) []byte {
+	if f == Binary {
+		return m.appendBinary(b)
+	}
+	return m.appendJSON(b)
+}
+
+func (m *ClientMessage) appendJSON(b []byte) []byte {
+	b = append(b, `{"type":"`...)
+	b = append(b, m.Type.String()...)
+	b = append(b, '"')
+	switch m.Type {
+	case TypeHello:
+		if m.Session != "" {
+			b = append(append(append(b, `,"session":"`...), m.Session...), '"')
+		}
+		if m.HasOffset {
+			b = append(append(append(b, `,"incarnation":"`...), m.Incarnation...), '"')
+			b = strconv.AppendUint(append(b, `,"offset":`...), m.Offset, 10)
+		}
+		b = m.Payload.appendJSON(b)
+	case TypePublish:
+		b = strconv.AppendUint(append(b, `,"seq":`...), m.Seq, 10)
+		b = m.Payload.appendJSON(appendEventName(b, m.Event))
+	case TypeRequest:
+		b = strconv.AppendUint(append(b, `,"id":`...), m.ID, 10)
+		b = m.Payload.appendJSON(appendEventName(b, m.Event))
+	case TypeSignal:
+		b = m.Payload.appendJSON(appendEventName(b, m.Event))
+	}
+	return append(b, '}')
+}
+
+func appendEventName(b []byte, name string) []byte {
+	return append(append(append(b, `,"event":"`...), name...), '"')
+}
+
+func (m *ClientMessage) appendBinary(b []byte) []byte {
+	b = append(b, byte(m.Type))
+	switch m.Type {
+	case TypeHello:
+		b = abi.AppendBool(b, m.HasOffset)
+		b = abi.AppendString(b, m.Session)
+		if m.HasOffset {
+			b = abi.AppendUvarint(abi.AppendString(b, m.Incarnation), m.Offset)
+		}
+		return m.Payload.appendBinary(b)
+	case TypePublish:
+		b = abi.AppendUvarint(b, m.Seq)
+	case TypeRequest:
+		b = abi.AppendUvarint(b, m.ID)
+	case TypeSignal:
+	default:
+		return b
+	}
+	return m.Payload.appendBinary(abi.AppendString(b, m.Event))
+}

@@ -1,0 +1,89 @@
+package runtime
+
+import (
+	goruntime "runtime"
+
+	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/runtime/internal/memory"
+)
+
+// Defaults of [Options].
+const (
+	// DefaultMemoryLimit is 64 MiB for each room.
+	DefaultMemoryLimit = 64 << 20
+	// DefaultMaxModule is 16 MiB. A Go module has 2 to 4 MB.
+	DefaultMaxModule = 16 << 20
+	// DefaultTurnFuel is about 20 ms: a server's core burns about 4,000 units in a
+	// microsecond, in most sorts of work.
+	DefaultTurnFuel = 80_000_000
+	// DefaultFuelPerSecond is ten turns' worth: a fifth of a core.
+	DefaultFuelPerSecond = 10 * DefaultTurnFuel
+	// DefaultParked is how many instances of one module may wait for storage at once.
+	DefaultParked = 128
+)
+
+// Options are the settings of a [Runtime]. The zero value is useful.
+type Options struct {
+	// CacheDir keeps compiled modules between processes, about 13 MB for each Go module.
+	// It must not be writable by others: what is in it is executed. Empty means no cache.
+	CacheDir string
+	// Workers bounds the turns that compute at the same time. Default GOMAXPROCS.
+	Workers int
+	// MemoryLimit bounds each room's memory in bytes, rounded down to 64 KiB; at most
+	// 4 GiB less 64 KiB. Default [DefaultMemoryLimit].
+	MemoryLimit uint64
+	// MaxModule bounds a module in bytes. Default [DefaultMaxModule].
+	MaxModule int
+	// TurnFuel is the most fuel one turn may burn. One unit stands for about one
+	// WebAssembly instruction, and for 8 bytes of a bulk operation or a host call; see RATIONALE. Default
+	// [DefaultTurnFuel]; at most 1<<56.
+	TurnFuel int64
+	// FuelPerSecond is what a room may burn in a second, over time; see [Room.Throttle].
+	// Default [DefaultFuelPerSecond].
+	FuelPerSecond int64
+	// Parked bounds, for each module, the instances that wait for storage while others
+	// run. When it is reached, further turns of the module wait. Default [DefaultParked].
+	Parked int
+	// WarmUp returns the batches that are run once on a module's memory before it
+	// becomes the image that all rooms begin with: what they touch need not be touched by
+	// each room again. Their effects are thrown away. It is asked for shareable modules only.
+	// nil means none: modules of the Go SDK rehearse by themselves before they say their manifest.
+	// [WarmUp] is a general one.
+	WarmUp func(*abi.Manifest) [][]byte
+	// Log receives the lines that rooms log and what they write to standard output and
+	// error. It is called after the turn, on the turn's goroutine, with the turn's token
+	// given back. nil drops them.
+	Log func(LogLine)
+	// Plain copies memories where copy-on-write is at hand too: slower and larger; for
+	// tests, and systems that forbid memory files.
+	Plain bool
+	// Interpret runs modules without compiling them, twenty times slower or worse. It is
+	// chosen anyway where wazero has no compiler.
+	Interpret bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.Workers <= 0 {
+		o.Workers = goruntime.GOMAXPROCS(0)
+	}
+	if o.MemoryLimit == 0 {
+		o.MemoryLimit = DefaultMemoryLimit
+	}
+	o.MemoryLimit = min(o.MemoryLimit, 1<<32-memory.PageSize)
+	o.MemoryLimit -= o.MemoryLimit % memory.PageSize
+	if o.MaxModule <= 0 {
+		o.MaxModule = DefaultMaxModule
+	}
+	if o.TurnFuel <= 0 {
+		o.TurnFuel = DefaultTurnFuel
+	}
+	o.TurnFuel = min(o.TurnFuel, 1<<56)
+	if o.FuelPerSecond <= 0 {
+		o.FuelPerSecond = max(DefaultFuelPerSecond, o.TurnFuel)
+	}
+	o.FuelPerSecond = min(o.FuelPerSecond, 1<<56)
+	if o.Parked <= 0 {
+		o.Parked = DefaultParked
+	}
+	return o
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package gateway
+
+const drainersEnv = "ORIEL_GATEWAY_DRAINERS"
+
+func drainersMain() {}

@@ -1,0 +1,75 @@
+package scheduler
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oriel-rooms/oriel/rooms/host"
+)
+
+// Stats are counters since the scheduler began, and a few levels of now.
+type Stats struct {
+	// Rooms are here, Awake of them in memory.
+	Rooms, Awake int64
+	// Turns ran; TurnSeconds is the time that they took in all, waiting for a core included.
+	Turns       uint64
+	TurnSeconds float64
+	// VoidTurns did not become durable.
+	VoidTurns uint64
+	// Sent counts messages to single connections, Broadcasts the broadcasts, Delivered what
+	// they came to.
+	Sent, Broadcasts, Delivered uint64
+	// Sleeps, StartFailures, Throttled, MailboxFull and AlarmsParked count what they say.
+	Sleeps, StartFailures, Throttled, MailboxFull, AlarmsParked uint64
+	// Traps counts traps by their cause.
+	Traps map[host.Cause]uint64
+}
+
+type counters struct {
+	rooms, awake                                                atomic.Int64
+	turns, nanos, voidTurns                                     atomic.Uint64
+	sent, broadcasts, delivered                                 atomic.Uint64
+	sleeps, startFailures, throttled, mailboxFull, alarmsParked atomic.Uint64
+
+	mu    sync.Mutex // guards traps
+	traps map[host.Cause]uint64
+}
+
+func (c *counters) turn(d time.Duration, n int) {
+	c.turns.Add(uint64(n))
+	c.nanos.Add(uint64(d))
+}
+
+func (c *counters) broadcast(n, recipients int) {
+	c.broadcasts.Add(uint64(n))
+	c.delivered.Add(uint64(recipients))
+}
+
+func (c *counters) trap(cause host.Cause) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.traps == nil {
+		c.traps = make(map[host.Cause]uint64)
+	}
+	c.traps[cause]++
+}
+
+// Stats returns the counters.
+func (s *Scheduler) Stats() Stats {
+	c := &s.stats
+	out := Stats{
+		Rooms: c.rooms.Load(), Awake: c.awake.Load(),
+		Turns: c.turns.Load(), TurnSeconds: time.Duration(c.nanos.Load()).Seconds(), VoidTurns: c.voidTurns.Load(),
+		Sent: c.sent.Load(), Broadcasts: c.broadcasts.Load(), Delivered: c.delivered.Load(),
+		Sleeps: c.sleeps.Load(), StartFailures: c.startFailures.Load(), Throttled: c.throttled.Load(),
+		MailboxFull: c.mailboxFull.Load(), AlarmsParked: c.alarmsParked.Load(),
+		Traps: make(map[host.Cause]uint64),
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, v := range c.traps {
+		out.Traps[k] = v
+	}
+	return out
+}
