@@ -87,13 +87,15 @@ test-client: node_modules/.package-lock.json ## the TypeScript client
 test-edge: node_modules/.package-lock.json $(MODULE) ## the Durable Object host under workerd
 	npm run --silent test:edge
 
-test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in real Chromium
+test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in real Chromium, on a node and at the edge
 	ORIEL_BIN=$(CURDIR)/bin/oriel npm run --silent test:browser
+	npm run --silent test:edge:browser
 
-bench: $(MODULE) $(PAGE) ## every figure of the README: one line each, "name value unit"
+bench: node_modules/.package-lock.json $(MODULE) $(PAGE) ## every figure of the README: one line each, "name value unit"
 	go build -o bin/oriel-bench ./selfhost/cmd/oriel-bench
 	./bin/oriel-bench --module $(MODULE)
 	ORIEL_BENCH_MODULE=$(CURDIR)/$(MODULE) go test ./runtime -run '^$$' -bench '^Benchmark(Swap|Create)$$' | ./bin/oriel-bench --convert
+	npm run --silent bench:edge
 
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error

@@ -16,21 +16,28 @@ module() {
 	go run ./runtime/cmd/prepare "$@" "$target.plain" "$target"
 }
 
+# glue TARGET: what a Go front needs of JavaScript. workers-assets-gen empties its output folder: it
+# gets one of its own.
+glue() {
+	go run github.com/syumai/workers/cmd/workers-assets-gen -mode=go -o edge/build/assets
+	cp edge/build/assets/wasm_exec.js "$1/"
+}
+
 case "${1:-}" in
 app)
 	out=edge/build/app
 	mkdir -p $out/public
 	module ./rooms/shipped $out/shipped.wasm -kinds $out/kinds.json
 	CGO_ENABLED=0 GOOS=js GOARCH=wasm go build -trimpath -ldflags="-s -w" -o $out/front.wasm ./edge/worker
-	# workers-assets-gen empties its output folder: it gets one of its own.
-	go run github.com/syumai/workers/cmd/workers-assets-gen -mode=go -o edge/build/assets
-	cp edge/build/assets/wasm_exec.js $out/
+	glue $out
 	if [ -f selfhost/page/dist/index.html ]; then cp -r selfhost/page/dist/. $out/public/; fi
 	;;
 test)
 	module ./edge/testdata/probe edge/build/test/probe.wasm
 	module ./rooms/conformance/module edge/build/test/conformance.wasm
 	cp edge/build/test/probe.wasm.plain edge/build/test/plain.wasm
+	CGO_ENABLED=0 GOOS=js GOARCH=wasm go build -trimpath -ldflags="-s -w" -o edge/build/test/front.wasm ./edge/testdata/front
+	glue edge/build/test
 	;;
 *)
 	echo "usage: edge/build.sh app|test" >&2

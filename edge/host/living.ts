@@ -2,6 +2,7 @@
 // the platform calls is in object.ts.
 
 import { codes } from "./abi.gen.ts";
+import type { Account } from "./account.ts";
 import { Requests } from "./answers.ts";
 import { closeReason } from "./code.ts";
 import { alarmDelay, backOff, maxAlarmAttempts, outboxDelay } from "./delay.ts";
@@ -9,22 +10,21 @@ import type { DeliverEffect } from "./effect.ts";
 import type { RoomEvent } from "./event.ts";
 import { Journal } from "./log.ts";
 import type { KindOptions } from "./manifest.ts";
-import { type Find, outboxBatch, tellAll } from "./outbox.ts";
+import { Numbers } from "./numbers.ts";
+import { outboxBatch, tellAll } from "./outbox.ts";
+import { pings } from "./ping.ts";
 import type { Pool } from "./pool.ts";
+import { Roll } from "./roll.ts";
 import { type Effects, type Rejection, type Result, Room } from "./room.ts";
 import { Schedule, watchdog } from "./schedule.ts";
-import { endedBy, heartbeat, type Socket, type Sockets, silence } from "./sockets.ts";
+import type { Service } from "./service.ts";
+import { endedBy, type Socket, type Sockets } from "./sockets.ts";
 import type { RoomState, Store, Tell } from "./store.ts";
 import type { Table } from "./table.ts";
 import { Ticker } from "./ticker.ts";
 import { StartError } from "./trap.ts";
 import type { Turn } from "./turn.ts";
 import { stringOf } from "./wire.ts";
-
-/** Reports whether a subprotocol is the session protocol, whose clients ping. */
-export function pings(protocol: string): boolean {
-  return protocol.startsWith("oriel.v1.");
-}
 
 /** What an object has done since it woke, for the report. */
 export interface Ledger {
@@ -39,6 +39,7 @@ export class Living implements Effects {
   readonly kind: KindOptions;
   readonly room: Room;
   readonly requests = new Requests();
+  readonly numbers: Numbers;
   readonly ledger: Ledger = { turns: 0, traps: 0, alarms: 0, ticks: 0 };
   /** Told events that did not happen: their tellers keep them and try again. */
   unheard = 0;
@@ -48,11 +49,16 @@ export class Living implements Effects {
   readonly #schedule: Schedule;
   readonly #ticker: Ticker;
   readonly #journal: Journal;
-  readonly #find: Find;
+  readonly #service: Service;
+  readonly #roll: Roll | undefined;
+  readonly #account: Account | undefined;
   readonly #touched = new Set<bigint>();
   #outbox: Tell[] = [];
   #telling = false;
   #outboxFailures = 0;
+  #rollFailures = 0;
+  #commits = 0;
+  #ticks: (() => undefined) | undefined;
   #failures = 0;
   #retryAt = 0;
 
@@ -63,16 +69,20 @@ export class Living implements Effects {
     state: RoomState,
     store: Store,
     sockets: Sockets,
-    find: Find,
+    service: Service,
+    account: Account | undefined,
   ) {
+    this.#account = account;
     this.#ctx = ctx;
     this.state = state;
     this.kind = kind;
     this.#store = store;
     this.#sockets = sockets;
-    this.#find = find;
+    this.#service = service;
+    this.numbers = new Numbers(state, store);
+    this.#commits = state.commits;
     this.#journal = new Journal(`${state.kind}/${state.name}`);
-    this.#schedule = new Schedule(ctx.storage);
+    this.#schedule = new Schedule(store);
     this.#ticker = new Ticker((missed) => {
       this.ledger.ticks++;
       this.run([{ type: "tick", missed }]);
@@ -93,6 +103,8 @@ export class Living implements Effects {
       connections,
       culprits: state.culprits,
     });
+    if (service.presence(0) !== undefined)
+      this.#roll = new Roll(store, this.room.table.users, this.numbers, this.#journal);
     this.#schedule.assume(state, this.#nextExpiry());
     if (kind.protocols.some(pings))
       ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'));
@@ -175,6 +187,7 @@ export class Living implements Effects {
       this.#schedule.outbox = 0;
       if (this.#outbox.length === 0) this.#outbox = this.#store.outbox(outboxBatch);
     }
+    if (this.#schedule.roll <= now) this.#schedule.roll = 0;
     const { alarm, due, attempt } = this.state;
     if (due !== 0 && due <= now) this.run([{ type: "alarm", scheduled: alarm, attempt }]);
     else if (this.state.ticking && !this.room.started) this.wake();
@@ -195,10 +208,7 @@ export class Living implements Effects {
 
   /** Ends connections whose clients were silent for too long: any wake looks for them. */
   closeSilent(): void {
-    const now = Date.now();
-    for (const s of [...this.#sockets.all()])
-      if (pings(s.protocol) && now - this.#sockets.heard(s) > silence + heartbeat)
-        this.evict(s.id, codes.heartbeatTimeout, 1000);
+    for (const s of this.#sockets.silent(Date.now())) this.evict(s.id, codes.heartbeatTimeout, 1000);
   }
 
   #settle(result: Result): void {
@@ -279,12 +289,16 @@ export class Living implements Effects {
   #afterwards(): void {
     if (!this.room.started) this.#ticker.set(0);
     const ticking = this.#ticker.interval > 0;
+    if (ticking) this.#ticks ??= this.#account?.hold("ticks");
+    else this.#ticks = this.#ticks?.();
     if (ticking !== this.state.ticking && (ticking || this.room.started)) this.#save({ ticking });
     const now = Date.now();
     if (!this.state.ticking) this.#schedule.tick = 0;
     else if (this.#schedule.tick < now + watchdog) this.#schedule.tick = now + 2 * watchdog;
     if (this.#schedule.retry <= now) this.#schedule.retry = 0;
     this.#tell();
+    this.#note();
+    this.#announce();
     this.#schedule.arm(this.state, this.#nextExpiry());
   }
 
@@ -300,18 +314,55 @@ export class Living implements Effects {
     const tells = this.#outbox.splice(0, outboxBatch);
     this.#telling = true;
     const { kind, name } = this.state;
-    const work = tellAll(this.#find, kind, name, tells).then((heard) => {
+    const work = tellAll(this.#service, kind, name, tells).then((heard) => {
       this.#telling = false;
       this.#store.told(heard);
       if (heard.length === tells.length) this.#outboxFailures = 0;
       else this.#schedule.outbox = Date.now() + outboxDelay(this.#outboxFailures++);
       this.#afterwards();
     });
-    this.#ctx.waitUntil(
+    this.#await(
       work.catch((fault) => {
         this.#telling = false;
         this.#journal.host(8, "the outbox failed", { error: String(fault) });
       }),
     );
+  }
+
+  /**
+   * Writes down who came and went: in the turn's own commit if it has one, else once its answer has left,
+   * which a write would hold back. If the object dies between, its next start finds the difference.
+   */
+  #note(): void {
+    const roll = this.#roll;
+    const committed = this.state.commits !== this.#commits;
+    this.#commits = this.state.commits;
+    if (roll === undefined || !this.room.table.users.changed) return;
+    if (committed) {
+      roll.note();
+      return;
+    }
+    const later = scheduler.wait(0).then(() => {
+      roll.note();
+      this.#announce();
+    });
+    this.#await(later.catch((fault) => this.#journal.host(8, "presence failed", { error: String(fault) })));
+  }
+
+  /** Tells the presence objects who came and went; what fails is tried again by the alarm. */
+  #announce(): void {
+    const roll = this.#roll;
+    if (roll === undefined || !roll.ready || this.#schedule.roll !== 0) return;
+    const { kind, name } = this.state;
+    const work = roll.tell(this.#service, kind, name).then((heard) => {
+      if (heard) this.#rollFailures = 0;
+      else this.#schedule.roll = Date.now() + outboxDelay(this.#rollFailures++);
+      this.#afterwards();
+    });
+    this.#await(work.catch((fault) => this.#journal.host(8, "presence failed", { error: String(fault) })));
+  }
+
+  #await(work: Promise<unknown>): void {
+    this.#ctx.waitUntil(work.finally(this.#account?.hold("telling")));
   }
 }

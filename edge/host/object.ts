@@ -3,73 +3,92 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { codes, limits } from "./abi.gen.ts";
+import type { Account } from "./account.ts";
 import { bodyOf, errorResponse } from "./answers.ts";
 import { closeReason, cutReason } from "./code.ts";
 import type { Connection } from "./connection.ts";
 import type { MessageEvent, RequestEvent } from "./event.ts";
 import type { Header } from "./header.ts";
-import { Living, pings } from "./living.ts";
+import { Living } from "./living.ts";
 import { Journal } from "./log.ts";
-import type { Find } from "./outbox.ts";
+import type { Present } from "./notice.ts";
+import { binaryPong, isBinaryPing, pings } from "./ping.ts";
 import type { Pool } from "./pool.ts";
 import { refusedResponse } from "./refused.ts";
-import { end, endedByPeer, Sockets } from "./sockets.ts";
+import type { Service } from "./service.ts";
+import { end, endedByPeer, type Socket, Sockets } from "./sockets.ts";
 import { Store } from "./store.ts";
 import { type Visit, visitOf } from "./visit.ts";
 import { byteLength, bytesOf } from "./wire.ts";
 
 /** How long a client of the session protocol may wait with its hello, in ms. */
 export const helloTimeout = 10_000;
-/** Connection numbers are taken from storage in blocks, so that most connects write nothing. */
-const idBlock = 1024;
 /** The fields of a request that a room sees; credentials are not among them. */
 const requestHeaders = ["accept", "content-type", "idempotency-key"];
 
 const noBytes = new Uint8Array(0);
 
 /** Makes the object class of one module. */
-export function roomClass(pool: Pool, find: (env: unknown) => Find) {
+export function roomClass(pool: Pool, service: (env: unknown) => Service) {
   return class RoomObject extends DurableObject {
     readonly #store: Store;
     readonly #sockets: Sockets;
+    readonly #account: Account | undefined;
     readonly #woke = Date.now();
     #living: Living | undefined;
-    #next = 0;
-    #block = 0;
 
     constructor(ctx: DurableObjectState, env: object) {
       super(ctx, env);
       this.#store = new Store(ctx.storage);
       this.#sockets = new Sockets(ctx);
+      this.#account = service(env).bill?.account(ctx.id.name ?? ctx.id.toString());
+      this.#account?.woke(this.#store);
     }
 
     override async fetch(request: Request): Promise<Response> {
+      const done = this.#count();
       try {
-        const visit = visitOf(request.headers);
-        if (visit === undefined) return errorResponse(codes.forbidden);
-        if (visit.to === "report") return this.#report();
-        const living = this.#open(visit.kind, visit.room);
-        if (living === undefined) return errorResponse(codes.unknownKind);
-        switch (visit.to) {
-          case "socket":
-            return this.#connect(living, visit);
-          case "request":
-            return await this.#request(living, visit, request);
-          case "told":
-            return await this.#told(living, visit, request);
-        }
+        return await this.#answer(request);
       } catch (fault) {
         this.#broke("fetch", fault);
         return errorResponse(codes.internal);
+      } finally {
+        done?.();
       }
     }
 
+    async #answer(request: Request): Promise<Response> {
+      const visit = visitOf(request.headers);
+      if (visit === undefined) return errorResponse(codes.forbidden);
+      if (visit.to === "report") return this.#report();
+      const living = this.#open(visit.kind, visit.room);
+      if (living === undefined) return errorResponse(codes.unknownKind);
+      switch (visit.to) {
+        case "socket":
+          return this.#connect(living, visit);
+        case "request":
+          return this.#request(living, visit, request);
+        case "told":
+          return this.#told(living, visit, request);
+      }
+    }
+
+    /** Counts a request of the bill, which lasts until the returned function is called. */
+    #count(): (() => void) | undefined {
+      if (this.#account !== undefined) this.#account.requests++;
+      return this.#account?.hold("request");
+    }
+
     override webSocketMessage(ws: WebSocket, message: string | ArrayBuffer): void {
+      const done = this.#account?.hold("event");
+      if (this.#account !== undefined) this.#account.messages++;
       try {
         this.#receive(ws, message);
       } catch (fault) {
         this.#broke("message", fault);
         end(ws, codes.internal, closeReason(codes.internal));
+      } finally {
+        done?.();
       }
     }
 
@@ -83,12 +102,33 @@ export function roomClass(pool: Pool, find: (env: unknown) => Find) {
     }
 
     override alarm(): void {
+      const done = this.#account?.hold("alarm");
+      if (this.#account !== undefined) this.#account.alarms++;
       try {
         this.#open()?.ring();
       } catch (fault) {
         this.#broke("alarm", fault);
-        this.ctx.storage.setAlarm(Date.now() + 10_000).catch(() => undefined);
+        this.#store.setAlarm(Date.now() + 10_000);
+      } finally {
+        done?.();
       }
+    }
+
+    async present(users: string[]): Promise<Present> {
+      this.#count()?.();
+      const now = Date.now();
+      const seen = this.#living === undefined ? this.#sockets.glance(now) : undefined;
+      const living = seen === undefined ? this.#open() : undefined;
+      living?.closeSilent();
+      const found = seen ?? living?.room.table.users;
+      // An object that never was a room has given no number: its word is the last.
+      const number = living?.numbers.upcoming ?? this.#store.load()?.next ?? Number.MAX_SAFE_INTEGER;
+      const answer: Present = { number, users: new Map() };
+      for (const user of users) {
+        const s = found?.get(user);
+        if (s !== undefined) answer.users.set(user, { ...s });
+      }
+      return answer;
     }
 
     /** The room of this object; undefined if it never was one, or no kind of the module. */
@@ -101,27 +141,25 @@ export function roomClass(pool: Pool, find: (env: unknown) => Find) {
         if (kind === undefined || name === undefined) return undefined;
         state = this.#store.create(kind, name, newTerm());
       }
-      this.#next = this.#block = state.next;
-      const living = new Living(this.ctx, pool, options, state, this.#store, this.#sockets, find(this.env));
+      const living = new Living(
+        this.ctx,
+        pool,
+        options,
+        state,
+        this.#store,
+        this.#sockets,
+        service(this.env),
+        this.#account,
+      );
       this.#living = living;
       // After the event that woke the object, because its sender is not silent.
       queueMicrotask(() => this.#guard("wake", () => living.closeSilent()));
       return living;
     }
 
-    /** A number that no connection or request of this room ever had. */
-    #id(living: Living): bigint {
-      if (this.#next === this.#block) {
-        this.#block += idBlock;
-        living.state.next = this.#block;
-        this.#store.save(living.state);
-      }
-      return BigInt(this.#next++);
-    }
-
     #connect(living: Living, visit: Visit): Response {
       const connection: Connection = {
-        id: this.#id(living),
+        id: BigInt(living.numbers.take()),
         user: visit.user,
         claims: bytesOf(visit.claims),
         protocol: visit.protocol,
@@ -137,14 +175,22 @@ export function roomClass(pool: Pool, find: (env: unknown) => Find) {
       const pair = new WebSocketPair();
       const s = this.#sockets.accept(pair[1], member.connection, visit.expires);
       living.expect(s);
-      if (pings(visit.protocol))
-        s.hello = setTimeout(() => {
-          s.hello = undefined;
-          this.#guard("hello", () => living.evict(s.id, codes.helloTimeout, 1000));
-        }, helloTimeout);
+      if (pings(visit.protocol)) this.#awaitHello(living, s);
       const headers = new Headers();
       if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
       return new Response(null, { status: 101, webSocket: pair[0], headers });
+    }
+
+    /** A clock keeps the object awake: it runs for a client's first moments only. */
+    #awaitHello(living: Living, s: Socket): void {
+      const done = this.#account?.hold("hello");
+      const timer = setTimeout(() => {
+        this.#guard("hello", () => living.evict(s.id, codes.helloTimeout, 1000));
+      }, helloTimeout);
+      s.hello = () => {
+        clearTimeout(timer);
+        done?.();
+      };
     }
 
     async #request(living: Living, visit: Visit, request: Request): Promise<Response> {
@@ -158,7 +204,7 @@ export function roomClass(pool: Pool, find: (env: unknown) => Find) {
       }
       const e: RequestEvent = {
         type: "request",
-        id: this.#id(living),
+        id: BigInt(living.numbers.take()),
         method: request.method,
         path: visit.path,
         query: visit.query,
@@ -189,7 +235,7 @@ export function roomClass(pool: Pool, find: (env: unknown) => Find) {
         return;
       }
       const now = Date.now();
-      if (s.hello !== undefined) clearTimeout(s.hello);
+      s.hello?.();
       s.hello = undefined;
       this.#sockets.hear(s, now, () => living.room.table.get(s.id)?.connection);
       const size = typeof message === "string" ? byteLength(message) : message.byteLength;
@@ -238,10 +284,13 @@ export function roomClass(pool: Pool, find: (env: unknown) => Find) {
     }
 
     #guard(handler: string, f: () => void): void {
+      const done = this.#account?.hold("event");
       try {
         f();
       } catch (fault) {
         this.#broke(handler, fault);
+      } finally {
+        done?.();
       }
     }
 
@@ -258,12 +307,4 @@ function newTerm(): string {
   return btoa(String.fromCharCode(...b))
     .replaceAll("+", "-")
     .replaceAll("/", "_");
-}
-
-const binaryPong = new Uint8Array([0x19]);
-
-/** The session protocol's binary ping is answered by the host, but wakes the object. */
-function isBinaryPing(protocol: string, message: string | ArrayBuffer): boolean {
-  if (protocol !== "oriel.v1.bin" || typeof message === "string" || message.byteLength !== 1) return false;
-  return new Uint8Array(message)[0] === 0x06;
 }

@@ -1,8 +1,6 @@
+import type { Service } from "./service.ts";
 import type { Tell } from "./store.ts";
 import { visitHeader, visitValue } from "./visit.ts";
-
-/** Finds the object of a room of this service; undefined if no module has the kind. */
-export type Find = (kind: string, room: string) => { fetch(r: Request): Promise<Response> } | undefined;
 
 /** How many tells are under way at once. */
 export const outboxBatch = 64;
@@ -11,11 +9,11 @@ export const outboxBatch = 64;
  * Tells other rooms what a room's turn said. Returns the numbers of what was heard, or can never
  * be: the caller removes their rows. Whatever is left is told again later: at least once.
  */
-export async function tellAll(find: Find, kind: string, room: string, tells: readonly Tell[]): Promise<number[]> {
+export async function tellAll(service: Service, kind: string, room: string, tells: readonly Tell[]): Promise<number[]> {
   const heard: number[] = [];
   await Promise.all(
     tells.map(async ({ id, tell }) => {
-      const object = find(tell.kind, tell.room);
+      const object = service.room(tell.kind, tell.room);
       if (object === undefined || (await tellOne(object, kind, room, id, tell))) heard.push(id);
     }),
   );

@@ -29,6 +29,10 @@ class Shared {
 export interface PoolOptions {
   /** Each room gets an instance of its own, whatever the manifest says. */
   alone?: boolean;
+  /** Default {@link memoryMark}. */
+  memoryMark?: number;
+  /** Default {@link forgetAfter}. */
+  forgetAfter?: number;
 }
 
 /** What a pool has done, for the report. */
@@ -94,7 +98,7 @@ export class Pool {
       s.rooms.delete(handle);
       s.rooms.set(handle, Date.now());
       journal.flush(false);
-      if (s.instance.size > memoryMark && s === this.#current) {
+      if (s.instance.size > (this.#options.memoryMark ?? memoryMark) && s === this.#current) {
         this.stats.replaced++;
         s.instance.dead = true;
       }
@@ -121,7 +125,7 @@ export class Pool {
   }
 
   #sweep(s: Shared, but: bigint): void {
-    const limit = Date.now() - forgetAfter;
+    const limit = Date.now() - (this.#options.forgetAfter ?? forgetAfter);
     let n = 0;
     for (const [handle, used] of s.rooms) {
       if (used > limit || n === forgetAtOnce) return;

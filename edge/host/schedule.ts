@@ -1,4 +1,4 @@
-import type { RoomState } from "./store.ts";
+import type { RoomState, Store } from "./store.ts";
 
 /** A ticking room whose object was evicted is woken after so long, in ms, at the latest twice that. */
 export const watchdog = 30_000;
@@ -9,17 +9,19 @@ export const watchdog = 30_000;
  * because each write counts as a row.
  */
 export class Schedule {
-  readonly #storage: DurableObjectStorage;
+  readonly #store: Store;
   #armed = 0;
   /** When the outbox is tried again, or 0. */
   outbox = 0;
+  /** When the presence objects are told again, or 0. */
+  roll = 0;
   /** When the watchdog of a ticking room is due, or 0. */
   tick = 0;
   /** When a room that did not start is tried again, or 0. */
   retry = 0;
 
-  constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
+  constructor(store: Store) {
+    this.#store = store;
   }
 
   /** The alarm has rung: nothing is set any more. */
@@ -37,14 +39,12 @@ export class Schedule {
     const next = this.#next(state, expires);
     if (next === this.#armed) return;
     this.#armed = next;
-    // Not awaited: the output gate covers it, and a failed write resets the object.
-    const write = next === 0 ? this.#storage.deleteAlarm() : this.#storage.setAlarm(next);
-    write.catch(() => undefined);
+    this.#store.setAlarm(next);
   }
 
   #next(state: RoomState, expires: number): number {
     const room = state.due === 0 ? 0 : Math.max(state.due, this.retry);
-    const times = [room, this.outbox, this.tick, expires].filter((t) => t > 0);
+    const times = [room, this.outbox, this.roll, this.tick, expires].filter((t) => t > 0);
     return times.length === 0 ? 0 : Math.min(...times);
   }
 }

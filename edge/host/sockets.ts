@@ -4,8 +4,10 @@ import { cutReason, echoCode } from "./code.ts";
 import type { Connection } from "./connection.ts";
 import type { CloseEffect } from "./effect.ts";
 import { type Envelope, type EnvelopeState, envelopeBytes, envelopeOf } from "./envelope.ts";
+import { pings } from "./ping.ts";
 import type { Refused } from "./refused.ts";
 import { closeEvent } from "./table.ts";
+import { Users } from "./users.ts";
 
 /** How often a client has to be heard, in ms; the session protocol's welcome says the same. */
 export const heartbeat = 25_000;
@@ -24,8 +26,8 @@ export interface Socket {
   readonly bucket: Bucket;
   /** When something was heard of the client, as the envelope says it. */
   heard: number;
-  /** Ends a client that does not say hello; undefined once it has spoken. */
-  hello: ReturnType<typeof setTimeout> | undefined;
+  /** Stops the clock of a client that has not said hello; undefined once it has spoken. */
+  hello: (() => void) | undefined;
 }
 
 /** The sockets of one object: those of connections, and those that the room has closed but not heard the end of. */
@@ -175,13 +177,38 @@ export class Sockets {
   #take(id: bigint): Socket | undefined {
     const s = this.#byID.get(id);
     this.#byID.delete(id);
-    if (s?.hello !== undefined) clearTimeout(s.hello);
+    s?.hello?.();
     return s;
   }
 
   /** When a client was last heard, by its messages and by the automatic answers to its pings. */
   heard(s: Socket): number {
-    return Math.max(s.heard, this.#ctx.getWebSocketAutoResponseTimestamp(s.ws)?.getTime() ?? 0);
+    return this.#heard(s.ws, s.heard);
+  }
+
+  #heard(ws: WebSocket, noted: number): number {
+    return Math.max(noted, this.#ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? 0);
+  }
+
+  /** The clients that have to ping and were not heard for too long. */
+  silent(now: number): Socket[] {
+    return [...this.all()].filter((s) => pings(s.protocol) && now - this.heard(s) > silence + heartbeat);
+  }
+
+  /**
+   * Who is connected, without taking anything in: for an object that has just woken, and may go to sleep
+   * again. Undefined if a client is silent, which its room has to hear first.
+   */
+  glance(now: number): Users | undefined {
+    const users = new Users();
+    for (const ws of this.#ctx.getWebSockets()) {
+      const v = envelopeOf(ws.deserializeAttachment());
+      if (v?.state !== "open") continue;
+      const { protocol, user, since } = v.connection;
+      if (pings(protocol) && now - this.#heard(ws, v.heard) > silence + heartbeat) return undefined;
+      users.join(user, since);
+    }
+    return users;
   }
 
   #gone(ws: WebSocket): void {

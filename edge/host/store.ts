@@ -6,6 +6,7 @@ import { limits } from "./abi.gen.ts";
 import type { TellEffect, WriteEffect } from "./effect.ts";
 import type { Storage } from "./guest.ts";
 import type { Entry, ListRequest, ListResponse } from "./list.ts";
+import { rollSchema } from "./roll.ts";
 import { durable, type Turn } from "./turn.ts";
 
 /** What the host keeps beside the room's rows; one row. */
@@ -48,10 +49,10 @@ CREATE TABLE IF NOT EXISTS oriel_state (
   time INTEGER NOT NULL, commits INTEGER NOT NULL,
   alarm INTEGER NOT NULL, due INTEGER NOT NULL, attempt INTEGER NOT NULL,
   next INTEGER NOT NULL, ticking INTEGER NOT NULL, culprits TEXT NOT NULL
-);`;
+);${rollSchema}`;
 
-/** The version of the tables; a host refuses those of a newer one. */
-const version = 1;
+/** The version of the tables; a host refuses those of a newer one. 2 has oriel_roll. */
+const version = 2;
 
 export class Store implements Storage {
   readonly #storage: DurableObjectStorage;
@@ -71,6 +72,7 @@ export class Store implements Storage {
     if (row === undefined) return undefined;
     if (Number(row.version) > version)
       throw new Error(`the tables are of version ${row.version}; this host knows ${version}`);
+    if (Number(row.version) < 2) this.write(rollSchema);
     return {
       kind: String(row.kind),
       name: String(row.name),
@@ -88,7 +90,7 @@ export class Store implements Storage {
 
   /** Makes the tables of a new room. */
   create(kind: string, name: string, term: string): RoomState {
-    this.#exec(schema);
+    this.write(schema);
     const s = {
       kind,
       name,
@@ -108,7 +110,7 @@ export class Store implements Storage {
 
   /** Writes the host's row. */
   save(s: RoomState): void {
-    this.#exec(
+    this.write(
       "INSERT OR REPLACE INTO oriel_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       version,
       s.kind,
@@ -160,7 +162,7 @@ export class Store implements Storage {
     this.#storage.transactionSync(() => {
       for (const w of turn.writes) this.#write(w);
       for (const { id, tell } of tells)
-        this.#exec("INSERT INTO oriel_outbox VALUES (?, ?, ?, ?)", id, tell.kind, tell.room, tell.data);
+        this.write("INSERT INTO oriel_outbox VALUES (?, ?, ?, ?)", id, tell.kind, tell.room, tell.data);
       this.save(next);
     });
     Object.assign(state, next);
@@ -170,14 +172,14 @@ export class Store implements Storage {
   #write(w: WriteEffect): void {
     switch (w.type) {
       case "put":
-        this.#exec("INSERT OR REPLACE INTO oriel_rows VALUES (?, ?)", w.key, w.value);
+        this.write("INSERT OR REPLACE INTO oriel_rows VALUES (?, ?)", w.key, w.value);
         return;
       case "delete":
-        this.#exec("DELETE FROM oriel_rows WHERE key = ?", w.key);
+        this.write("DELETE FROM oriel_rows WHERE key = ?", w.key);
         return;
       case "delete_range":
-        if (w.end.length > 0) this.#exec("DELETE FROM oriel_rows WHERE key >= ? AND key < ?", w.start, w.end);
-        else this.#exec("DELETE FROM oriel_rows WHERE key >= ?", w.start);
+        if (w.end.length > 0) this.write("DELETE FROM oriel_rows WHERE key >= ? AND key < ?", w.start, w.end);
+        else this.write("DELETE FROM oriel_rows WHERE key >= ?", w.start);
         return;
     }
   }
@@ -193,10 +195,24 @@ export class Store implements Storage {
 
   /** Removes tells that were heard. */
   told(ids: readonly number[]): void {
-    for (const id of ids) this.#exec("DELETE FROM oriel_outbox WHERE id = ?", id);
+    for (const id of ids) this.write("DELETE FROM oriel_outbox WHERE id = ?", id);
   }
 
-  #exec(query: string, ...bindings: (string | number | Uint8Array)[]): void {
+  /** Sets the object's alarm, which counts as a row; 0 clears it. */
+  setAlarm(time: number): void {
+    if (time !== 0) this.rowsWritten++;
+    // Not awaited: the output gate covers it, and a failed write resets the object.
+    const write = time === 0 ? this.#storage.deleteAlarm() : this.#storage.setAlarm(time);
+    write.catch(() => undefined);
+  }
+
+  /** Reads the host's own rows. */
+  read(query: string, ...bindings: (string | number)[]): Record<string, SqlStorageValue>[] {
+    return this.#storage.sql.exec(query, ...bindings).toArray();
+  }
+
+  /** Writes the host's own rows. */
+  write(query: string, ...bindings: (string | number | Uint8Array)[]): void {
     const cursor = this.#storage.sql.exec(query, ...bindings);
     this.rowsWritten += cursor.rowsWritten;
   }

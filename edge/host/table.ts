@@ -3,6 +3,7 @@ import type { Connection } from "./connection.ts";
 import type { BroadcastEffect, CloseEffect, DeliverEffect } from "./effect.ts";
 import type { CloseEvent } from "./event.ts";
 import type { Turn } from "./turn.ts";
+import { Users } from "./users.ts";
 import { byteLength } from "./wire.ts";
 
 /** A connection of the room, as its turns left it. */
@@ -30,6 +31,8 @@ export function closeEvent(e: CloseEffect): CloseEvent {
 
 /** A room's connections, in the order of joining: what the next start event says. */
 export class Table {
+  /** The users of the connections that the room has not closed. */
+  readonly users = new Users();
   readonly #members = new Map<bigint, Member>();
   #size = 0;
 
@@ -61,6 +64,7 @@ export class Table {
   add(c: Connection, closing?: CloseEffect): void {
     if (this.#members.has(c.id)) return;
     this.#members.set(c.id, { connection: { ...c }, closing, waiting: false });
+    if (closing === undefined) this.users.join(c.user, c.since);
     this.#size += memberSize(c);
   }
 
@@ -68,6 +72,7 @@ export class Table {
     const m = this.#members.get(id);
     if (m === undefined) return;
     this.#members.delete(id);
+    if (m.closing === undefined) this.users.leave(m.connection.user);
     this.#size -= memberSize(m.connection);
   }
 
@@ -96,7 +101,9 @@ export class Table {
       }
       case "close": {
         const m = this.#members.get(e.connection);
-        if (m !== undefined) m.closing = e;
+        if (m === undefined) return;
+        if (m.closing === undefined) this.users.leave(m.connection.user);
+        m.closing = e;
         return;
       }
       case "join": {

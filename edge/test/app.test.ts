@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { appWorker, type Client, Host, patience } from "./harness.ts";
+import { appWorker, type Client, Host, patience, until } from "./harness.ts";
 
 let host: Host;
 before(async () => {
@@ -119,4 +119,23 @@ test("the front's instance serves all requests", async () => {
   const each = (performance.now() - began) / n;
   console.log(`front_token_round_trip ${each.toFixed(2)} ms`);
   assert.ok(each < 100);
+});
+
+test("presence: where a user is, who is in a room, and who may ask", async () => {
+  const a = await join("presence", "petra");
+  await hello(a);
+  const authorization = `Bearer ${await token("quinn")}`;
+  const ask = async () => {
+    const r = await fetch(host.at("/v1/presence/petra"), { headers: { authorization } });
+    assert.equal(r.headers.get("cache-control"), "no-store");
+    return ((await r.json()) as { rooms: { room: string }[] }).rooms.map((room) => room.room);
+  };
+  await until(ask, ["presence"]);
+  const room = await host.fetch("chat/presence", { headers: { authorization } }, {}, "/presence");
+  assert.match(await room.text(), /"user":"petra"/);
+  const nobody = await fetch(host.at("/v1/presence/petra"));
+  assert.equal(nobody.status, 401);
+  await nobody.body?.cancel();
+  await a.end();
+  await until(ask, []);
 });

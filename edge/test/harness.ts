@@ -1,8 +1,12 @@
 // A running worker with the host inside, and clients for it.
 
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import { createTestHarness } from "wrangler";
 import { WebSocket } from "ws";
+import type { Line, Report } from "../host/bill.ts";
 import type { Outcome, Step } from "./recording.ts";
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -11,6 +15,9 @@ const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const hostWorker = { configPath: file("./wrangler.toml") };
 /** The worker that is deployed, in its dev mode. */
 export const appWorker = { configPath: file("../../wrangler.toml"), vars: { ORIEL_DEV: "1" } };
+
+/** The same, with limits so low that a test meets them, and a place for its rooms. */
+export const limitedWorker = { configPath: file("./limited.toml"), vars: { ORIEL_DEV: "1" } };
 
 /** The longest that a test waits for one frame, in ms. */
 const frameTimeout = 10_000;
@@ -81,6 +88,17 @@ export class Client {
   }
 }
 
+/** Asks again until the answer is the wanted one. */
+export async function until(get: () => Promise<unknown>, want: unknown, timeout = frameTimeout): Promise<void> {
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const got = await get();
+    if (isDeepStrictEqual(got, want)) return;
+    if (Date.now() > deadline) assert.deepEqual(got, want);
+    await pause(50);
+  }
+}
+
 export type Query = Record<string, string>;
 
 export class Host {
@@ -93,7 +111,7 @@ export class Host {
     this.#url = url;
   }
 
-  static async start(worker: typeof hostWorker | typeof appWorker = hostWorker): Promise<Host> {
+  static async start(worker: { configPath: string } = hostWorker): Promise<Host> {
     const server = createTestHarness({ workers: [worker] });
     const { url } = await server.listen();
     return new Host(server, url);
@@ -127,8 +145,8 @@ export class Host {
     return fetch(this.url(room, query, sub), init);
   }
 
-  async report(room: string): Promise<Record<string, unknown>> {
-    const r = await this.fetch(room, {}, { report: "1" });
+  async report(room: string, query: Query = {}): Promise<Record<string, unknown>> {
+    const r = await this.fetch(room, {}, { ...query, report: "1" });
     return (await r.json()) as Record<string, unknown>;
   }
 
@@ -137,6 +155,28 @@ export class Host {
     const r = await fetch(new URL(`/replay/${name}`, this.#url), { method: "POST", body: JSON.stringify(steps) });
     if (!r.ok) throw new Error(await r.text());
     return (await r.json()) as Outcome[];
+  }
+
+  /** Where a user is, or with `query` what the test worker does about it. */
+  async presence(user: string, query: Query = {}): Promise<unknown> {
+    const url = this.at(`/presence/${encodeURIComponent(user)}`);
+    url.search = new URLSearchParams(query).toString();
+    return (await fetch(url)).json();
+  }
+
+  /** Runs SQL inside an object. */
+  async sql(className: string, name: string, query: string, ...bindings: (string | number)[]) {
+    const storage = await this.#server.getWorker().getDurableObjectStorage(className, { name });
+    return storage.exec(query, ...bindings);
+  }
+
+  /** What the dev server's bill says of an object. */
+  async bill(object: string): Promise<Line> {
+    const r = await fetch(this.at("/v1/dev/bill"), { headers: { accept: "application/json" } });
+    const { objects } = (await r.json()) as Report;
+    const line = objects.find((o) => o.object === object);
+    if (line === undefined) throw new Error(`${object} is not on the bill`);
+    return line;
   }
 
   /** Any address of the worker. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Host, patience } from "./harness.ts";
+import { Host, patience, until } from "./harness.ts";
 
 let host: Host;
 before(async () => {
@@ -176,6 +176,71 @@ test("one room tells another", async () => {
   a.send("tell nobody/told lost");
   a.send("tell probe/told again");
   assert.equal(await b.next(), "told probe/teller again");
+});
+
+test("what could not be told is told later, also through sleep", async () => {
+  const a = await host.connect("probe/patient", { user: "ann" });
+  const b = await host.connect("probe/patient-told", { user: "bob" });
+  await a.next();
+  await b.next();
+  await host.presence("x", { away: "1" });
+  a.send("tell probe/patient-told later");
+  assert.equal(await a.ask("get x"), "false ");
+  const waiting = () => host.sql("Room", "probe/patient", "SELECT kind, room FROM oriel_outbox");
+  await until(waiting, [{ kind: "probe", room: "patient-told" }]);
+  await host.sleep("probe/patient");
+  await host.presence("x", { away: "0" });
+  assert.equal(await b.next(), "told probe/patient later"); // by the alarm: nothing else wakes the room
+  await until(waiting, []);
+  assert.deepEqual(b.waiting, []);
+});
+
+test("an alarm that traps six times is parked and reported, and the room goes on", async () => {
+  const room = "probe/parked";
+  const a = await host.connect(room, { user: "ann" });
+  await a.next();
+  assert.equal(await a.ask("put deadalarm 1"), "ok");
+  a.send("alarm 1000");
+  assert.equal(await a.ask("get x"), "false ");
+  await host.sleep(room);
+  await host.sql("Room", room, "UPDATE oriel_state SET attempt = 5"); // five failures would take a minute
+  await until(() => host.sql("Room", room, "SELECT attempt, due FROM oriel_state"), [{ attempt: 6, due: 0 }]);
+  await until(async () => host.logs().some((l) => l.includes(room) && l.includes("is parked")), true);
+  assert.equal(await a.ask("put deadalarm2 1"), "ok");
+  const b = await host.connect(room, { user: "bob" });
+  await b.next();
+  assert.equal((await host.sql("Room", room, "SELECT due FROM oriel_state"))[0]?.due, 0, "it stays parked");
+});
+
+test("a memory above its mark is replaced: the room starts again from storage", async () => {
+  interface Load {
+    instance: { replaced: number; instances: number };
+  }
+  const a = await host.connect("probe/small", { user: "ann", small: "1" });
+  await a.next();
+  assert.equal(await a.ask("put k v"), "ok");
+  assert.match(String(await a.ask("state")), /^1 2 /, "its first turn in this memory, woken");
+  assert.match(String(await a.ask("state")), /^1 2 /);
+  assert.equal(await a.ask("get k"), "true v");
+  assert.equal(await a.ask("who"), "ann=hello ann,tag:ann;");
+  const { instance } = (await host.report("probe/small", { small: "1" })) as unknown as Load;
+  assert.ok(instance.replaced >= 6 && instance.instances >= 6, JSON.stringify(instance));
+});
+
+test("a room without a turn is forgotten by the next turn of another", async () => {
+  interface Load {
+    instance: { rooms: number; forgotten: number };
+  }
+  const load = async () => ((await host.report("probe/short-a", { short: "1" })) as unknown as Load).instance;
+  const a = await host.connect("probe/short-a", { user: "ann", short: "1" });
+  await a.next();
+  assert.equal(await a.ask("put k v"), "ok");
+  const b = await host.connect("probe/short-b", { user: "bob", short: "1" });
+  await b.next();
+  assert.deepEqual([(await load()).rooms, (await load()).forgotten], [1, 1]);
+  assert.match(String(await a.ask("state")), /^1 2 /, "woken");
+  assert.equal(await a.ask("get k"), "true v");
+  assert.deepEqual([(await load()).rooms, (await load()).forgotten], [1, 2]);
 });
 
 test("HTTP requests", async () => {

@@ -2,24 +2,7 @@
 // used for all requests: it computes and never waits, so a verdict is there when the call returns.
 
 import { codes } from "../host/abi.gen.ts";
-
-/** What the front decided; package verdict has the same type. */
-export interface Verdict {
-  to: "refuse" | "token" | "socket" | "request";
-  kind?: string;
-  room?: string;
-  path?: string;
-  query?: string;
-  user?: string;
-  claims?: string;
-  protocol?: string;
-  address?: string;
-  expires?: number;
-  code?: number;
-  detail?: string;
-  upgrade?: boolean;
-  token?: string;
-}
+import type { FrontStats, Verdict } from "./verdict.ts";
 
 /** The header of the front's answers. */
 const verdictHeader = "oriel-verdict";
@@ -39,12 +22,6 @@ export type Settings = Partial<Record<(typeof settings)[number], string>>;
 interface Instance {
   go: Go;
   binding: { handleRequest?: (r: Request) => Promise<Response> };
-}
-
-/** What the front has done, for tests. */
-export interface FrontStats {
-  instances: number;
-  died: number;
 }
 
 export class Front {

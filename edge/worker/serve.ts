@@ -3,16 +3,21 @@
 import { codes } from "../host/abi.gen.ts";
 import { errorResponse } from "../host/answers.ts";
 import { closeReason } from "../host/code.ts";
+import { shardOf } from "../host/notice.ts";
 import { refusedOf, refuseSocket } from "../host/refused.ts";
+import type { Service } from "../host/service.ts";
 import { visitHeader, visitValue } from "../host/visit.ts";
-import type { Front, Settings, Verdict } from "./front.ts";
+import { billResponse } from "./bill.ts";
+import type { Front, Settings } from "./front.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** What the generated entry says of a deployment. */
-export interface Service {
+export interface Deployment extends Service {
   front: Front;
-  /** The objects' namespace of a kind; undefined if no module has it. */
-  objects(kind: string): DurableObjectNamespace | undefined;
   settings: Settings;
+  /** Bounds what one address may open, and ask about users; undefined: no bound. */
+  connects: RateLimit | undefined;
+  asks: RateLimit | undefined;
   /** The page and its files. */
   assets: Fetcher | undefined;
 }
@@ -20,31 +25,48 @@ export interface Service {
 /** Fields that no room gets: credentials, and what only the front may say. */
 const stripped = ["authorization", "cookie", "sec-websocket-protocol", visitHeader];
 
-export async function serve(request: Request, s: Service): Promise<Response> {
+export async function serve(request: Request, s: Deployment): Promise<Response> {
   const { pathname } = new URL(request.url);
-  if (pathname === "/healthz") return Response.json({ status: "ok" });
+  if (pathname === "/healthz" || pathname === "/readyz") return Response.json({ status: "ok" });
   if (!pathname.startsWith("/v1/")) return (await s.assets?.fetch(request)) ?? errorResponse(codes.notFound);
+  if (pathname === "/v1/dev/bill") return billResponse(request, s.bill);
   const v = await s.front.judge(request, s.settings);
+  const limit = v.to === "socket" || v.upgrade ? s.connects : v.to === "presence" ? s.asks : undefined;
+  if (v.key !== undefined && limit !== undefined && !(await within(limit, v.key)))
+    return refuse({ ...v, upgrade: v.to === "socket" || v.upgrade === true }, codes.rateLimited, limitRetry);
   switch (v.to) {
     case "token":
       return Response.json({ token: v.token }, { headers: { "cache-control": "no-store" } });
     case "socket":
     case "request":
       return forward(request, s, v);
+    case "presence":
+      return presence(s, v.user ?? "");
     default:
       return refuse(v, v.code ?? codes.internal, 0, v.detail);
   }
 }
 
-async function forward(request: Request, s: Service, v: Verdict): Promise<Response> {
-  const objects = s.objects(v.kind ?? "");
-  if (objects === undefined) return refuse(v, codes.unknownKind);
+/** How long a client that is over a limit should wait, in ms: the limits count by 10 s. */
+const limitRetry = 10_000;
+
+/** A limiter that fails lets everybody in: it protects a bill, not a secret. */
+async function within(limit: RateLimit, key: string): Promise<boolean> {
+  try {
+    return (await limit.limit({ key })).success;
+  } catch {
+    return true;
+  }
+}
+
+async function forward(request: Request, s: Deployment, v: Verdict): Promise<Response> {
   const headers = new Headers(request.headers);
   for (const name of stripped) headers.delete(name);
   headers.set(visitHeader, visitValue(v as Parameters<typeof visitValue>[0]));
-  const object = objects.get(objects.idFromName(`${v.kind}/${v.room}`));
   let answer: Response;
   try {
+    const object = s.room(v.kind ?? "", v.room ?? "");
+    if (object === undefined) return refuse({ ...v, upgrade: v.to === "socket" }, codes.unknownKind);
     answer = await object.fetch(new Request(request, { headers }));
   } catch (fault) {
     // The object was reset under the request, or the platform has too much to do.
@@ -53,6 +75,19 @@ async function forward(request: Request, s: Service, v: Verdict): Promise<Respon
   }
   const refused = await refusedOf(answer);
   return refused === undefined ? answer : refuseSocket(refused, v.protocol ?? "");
+}
+
+/** Where a user is. */
+async function presence(s: Deployment, user: string): Promise<Response> {
+  try {
+    const object = s.presence(shardOf(user));
+    if (object === undefined) return errorResponse(codes.notFound);
+    const answer = await object.of(user);
+    if (answer !== undefined) return Response.json(answer, { headers: { "cache-control": "no-store" } });
+  } catch (fault) {
+    console.error(JSON.stringify({ msg: "the presence object failed", error: String(fault) }));
+  }
+  return errorResponse(codes.roomUnavailable, 1000, "presence");
 }
 
 /** A browser does not show its page the status of a failed upgrade: its socket is opened and closed. */

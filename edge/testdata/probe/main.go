@@ -70,6 +70,9 @@ func (p *probe) Rejected(room *rooms.Room, code abi.Code, e abi.Event) {
 }
 
 func (p *probe) Alarm(room *rooms.Room, a rooms.Alarm) {
+	if _, ok := room.Storage().Get("deadalarm"); ok {
+		panic("alarm")
+	}
 	if _, ok := room.Storage().Get("badalarm"); ok && a.Attempt < 1 {
 		panic("alarm")
 	}

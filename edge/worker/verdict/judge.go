@@ -38,6 +38,14 @@ func (j *Judge) Judge(r *http.Request, now time.Time) Verdict {
 		r.Host = r.URL.Host
 	}
 	client := clientOf(r)
+	v := j.decide(r, client, now)
+	if client.Address.IsValid() {
+		v.Key = client.Key().String()
+	}
+	return v
+}
+
+func (j *Judge) decide(r *http.Request, client admission.Client, now time.Time) Verdict {
 	decision := j.door.Decide(&admission.Request{
 		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Host: r.Host,
 		Headers: admission.HeadersOf(r.Header), Client: client, Now: now,
@@ -67,7 +75,11 @@ func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Clie
 			return Verdict{Do: Refuse, Code: abi.CodeInvalid}
 		}
 		return Verdict{Do: Token, Token: token}
+	case admission.TargetUserPresence:
+		return Verdict{Do: Presence, User: d.Route.User}
 	case admission.TargetRoom:
+	case admission.TargetRoomPresence: // the room knows best, with grace times
+		d.Route.Sub = "/presence"
 	default:
 		return Verdict{Do: Refuse, Code: abi.CodeNotFound}
 	}

@@ -51,7 +51,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"a socket", "GET", "https://edge.test/v1/rooms/chat/lobby?a=1",
 			[]string{"Upgrade", "websocket", "Sec-Websocket-Protocol", "oriel.v1.json, bearer." + token(t), "Cf-Connecting-Ip", "2001:db8::1"},
-			verdict.Verdict{Do: verdict.Socket, Kind: "chat", Room: "lobby", Query: "a=1", User: "änn", Protocol: "oriel.v1.json", Address: "2001:db8::1", Expires: now.Add(time.Hour).UnixMilli()}},
+			verdict.Verdict{Do: verdict.Socket, Kind: "chat", Room: "lobby", Query: "a=1", User: "änn", Protocol: "oriel.v1.json", Address: "2001:db8::1", Key: "2001:db8::/64", Expires: now.Add(time.Hour).UnixMilli()}},
 		{"a request", "POST", "https://edge.test/v1/rooms/chat/lobby/messages", []string{"Authorization", "Bearer " + token(t)},
 			verdict.Verdict{Do: verdict.Request, Kind: "chat", Room: "lobby", Path: "/messages", User: "änn", Expires: now.Add(time.Hour).UnixMilli()}},
 		{"anonymous", "GET", "https://edge.test/v1/rooms/open/x", []string{"Upgrade", "websocket"},
@@ -64,6 +64,11 @@ func TestJudge(t *testing.T) {
 			verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeForbidden, Upgrade: true}},
 		{"a token in the URL", "GET", "https://edge.test/v1/rooms/chat/lobby?token=" + token(t), nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeForbidden}},
 		{"no dev token", "GET", "https://edge.test/v1/dev/token?user=ann", nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeNotFound}},
+		{"where a user is", "GET", "https://edge.test/v1/presence/%C3%A4nn", []string{"Authorization", "Bearer " + token(t)},
+			verdict.Verdict{Do: verdict.Presence, User: "änn"}},
+		{"where a user is, without a credential", "GET", "https://edge.test/v1/presence/bob", nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeUnauthenticated}},
+		{"who is in a room", "GET", "https://edge.test/v1/rooms/chat/lobby/presence", []string{"Authorization", "Bearer " + token(t)},
+			verdict.Verdict{Do: verdict.Request, Kind: "chat", Room: "lobby", Path: "/presence", User: "änn", Expires: now.Add(time.Hour).UnixMilli()}},
 		{"an event stream", "GET", "https://edge.test/v1/rooms/chat/lobby", []string{"Accept", "text/event-stream", "Authorization", "Bearer " + token(t)},
 			verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeNotFound}},
 	} {

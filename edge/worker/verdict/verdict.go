@@ -17,6 +17,8 @@ const (
 	Token   = "token"   // answer with a dev token
 	Socket  = "socket"  // forward the upgrade to the room
 	Request = "request" // forward the request to the room
+	// Presence asks where User is, who need not be the one who asks.
+	Presence = "presence"
 )
 
 // A Verdict says what is to be done with a request. The names in JSON are those that the room's
@@ -32,6 +34,9 @@ type Verdict struct {
 	Claims   string `json:"claims,omitempty"`
 	Protocol string `json:"protocol,omitempty"`
 	Address  string `json:"address,omitempty"`
+	// Key is what limits per address count by: the address, or the /64 network of an IPv6
+	// address. Every verdict on a client with an address has it.
+	Key string `json:"key,omitempty"`
 	// Expires is when the credential ends, milliseconds since 1970; 0 for an anonymous client.
 	Expires int64 `json:"expires,omitempty"`
 

@@ -1,0 +1,39 @@
+// What an object knows of the others of its service. They call each other by RPC or fetch; nothing
+// outside the service can.
+
+import type { Bill } from "./bill.ts";
+import type { Notice, Present } from "./notice.ts";
+
+/** A room's object, as others call it. */
+export interface RoomStub {
+  fetch(r: Request): Promise<Response>;
+  /** Which of the users are connected; it never starts the room. */
+  present(users: string[]): Promise<Present>;
+}
+
+/** A presence object, as rooms and the front call it. */
+export interface PresenceStub {
+  /** Takes a room's notices in; false if it could not, and they have to come again. */
+  told(kind: string, room: string, notices: Notice[]): Promise<boolean>;
+  /** Where a user is, as the rooms themselves say. */
+  of(user: string): Promise<UserPresence | undefined>;
+}
+
+export interface Service {
+  /** The object of a room; undefined if no module has the kind. */
+  room(kind: string, room: string): RoomStub | undefined;
+  /** The presence object of a shard; undefined if the service has none. */
+  presence(shard: number): PresenceStub | undefined;
+  /** Counts what objects cost; on a dev server only. */
+  readonly bill?: Bill | undefined;
+}
+
+/** Where a user is, as GET /v1/presence/{user} says it; package presence of selfhost has the same. */
+export interface UserPresence {
+  user: string;
+  online: boolean;
+  connections: number;
+  rooms: { kind: string; room: string; connections: number; since: number }[];
+  /** Rooms were left out of the list; the counts are of all. */
+  more?: boolean;
+}
