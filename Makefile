@@ -12,7 +12,7 @@ PAGE     := selfhost/page/dist/index.html
 GO_SRC    = $(shell find rooms runtime selfhost -name '*.go' -not -path '*/testdata/*')
 WASM      = GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w"
 
-.PHONY: help run build rooms page edge deploy generate check test test-go test-race test-fuzz test-client test-edge test-browser bench clean
+.PHONY: help run build rooms page edge deploy generate check test test-go test-race test-fuzz test-client test-edge test-browser test-edge-browser bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -87,8 +87,10 @@ test-client: node_modules/.package-lock.json ## the TypeScript client
 test-edge: node_modules/.package-lock.json $(MODULE) ## the Durable Object host under workerd
 	npm run --silent test:edge
 
-test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in real Chromium, on a node and at the edge
+test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in real Chromium
 	ORIEL_BIN=$(CURDIR)/bin/oriel npm run --silent test:browser
+
+test-edge-browser: node_modules/.package-lock.json $(PAGE) | tools ## the same page against wrangler dev; not part of `make test`
 	npm run --silent test:edge:browser
 
 bench: node_modules/.package-lock.json $(MODULE) $(PAGE) ## every figure of the README: one line each, "name value unit"
