@@ -68,9 +68,9 @@ test: check test-go test-race test-fuzz test-client test-edge test-browser ## ev
 test-go: $(MODULE) $(PAGE) ## Go: unit, conformance, crash and hostile-input tests
 	go test -timeout 15m ./...
 
-# The race detector needs cgo, and takes long on what computes; it runs where goroutines meet.
+# The race detector needs cgo, and takes long on what computes: -short leaves that out.
 test-race: $(MODULE) $(PAGE) | tools ## Go again, under the race detector
-	CGO_ENABLED=1 go test -race -short -timeout 15m ./runtime/... ./selfhost/... ./rooms/client ./rooms/admission
+	CGO_ENABLED=1 go test -race -short -timeout 15m ./...
 
 FUZZTIME ?= 3s
 test-fuzz: ## every fuzz target for FUZZTIME each
