@@ -37,9 +37,13 @@ func newAlarmClock(s *Scheduler) *alarmClock {
 
 // refill reads what is due before the horizon, and comes back before it is reached.
 func (a *alarmClock) refill(ctx context.Context) error {
+	index, ok := a.s.o.Store.(store.Index)
+	if !ok {
+		return nil
+	}
 	defer a.refillLater() // also after an error
 	until := uint64(a.s.o.Now().Add(horizon).UnixMilli())
-	for d, err := range a.s.o.Store.Alarms(ctx, until) {
+	for d, err := range index.Alarms(ctx, until) {
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,11 @@ func New(ctx context.Context, o Options) (*Scheduler, error) {
 		s.cancel()
 		return nil, err
 	}
-	for id, err := range s.o.Store.Outboxes(ctx) {
+	index, ok := s.o.Store.(store.Index)
+	if !ok {
+		return s, nil
+	}
+	for id, err := range index.Outboxes(ctx) {
 		if err != nil {
 			s.Close(context.Background())
 			return nil, err

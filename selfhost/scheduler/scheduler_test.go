@@ -265,7 +265,7 @@ func TestTellReachesAnotherRoom(t *testing.T) {
 	ann.send("tell two")
 	bob.expect("told by one for ann")
 	await(t, func() bool { // the outbox is emptied by a later commit
-		for range n.store.Outboxes(context.Background()) {
+		for range n.store.(store.Index).Outboxes(context.Background()) {
 			return false
 		}
 		return true

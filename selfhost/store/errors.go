@@ -17,6 +17,8 @@ var (
 	// ErrFenced means that another owner has taken the room. The embedded engine never
 	// says it: its lock on the directory makes this process the only owner.
 	ErrFenced = errors.New("another owner has the room")
+	// ErrOwned means that another living node has the room: see [OwnedError].
+	ErrOwned = errors.New("another node has the room")
 	// ErrInvalid means that a commit, a name or a request crosses a limit.
 	ErrInvalid = errors.New("invalid")
 	// ErrBusy means that more bytes wait to be written than the store allows. A caller

@@ -12,15 +12,8 @@ import (
 type Store interface {
 	// Open takes the ownership of a room and loads its state. A room that never
 	// committed is an empty one. It fails with [ErrOpen] while the room is open already,
-	// with [ErrInvalid] for a bad name.
+	// with [ErrInvalid] for a bad name, in a [Shared] store with an [*OwnedError].
 	Open(ctx context.Context, id RoomID) (Room, error)
-	// Alarms yields the alarms that are due at or before until (milliseconds since
-	// 1970), earliest first, without opening a room. It sees what is durable; rooms
-	// that are open may have moved on. Parked alarms are left out. An error ends it.
-	Alarms(ctx context.Context, until uint64) iter.Seq2[DueAlarm, error]
-	// Outboxes yields the rooms with rows in their outbox, in no stated order, without
-	// opening them. An error ends it.
-	Outboxes(ctx context.Context) iter.Seq2[RoomID, error]
 	// Away reports whether the store cannot be written now, as the header of a turn
 	// says it. The embedded engine is away only once it has stopped.
 	Away() bool
@@ -37,6 +30,18 @@ type Store interface {
 	// closed first. It must not be called from a done function. A second call does
 	// nothing.
 	Close() error
+}
+
+// An Index is a store of one process's own, which says what has to be started without anybody
+// asking. Of a [Shared] store that is said by Claim.
+type Index interface {
+	// Alarms yields the alarms that are due at or before until (milliseconds since
+	// 1970), earliest first, without opening a room. It sees what is durable; rooms
+	// that are open may have moved on. Parked alarms are left out. An error ends it.
+	Alarms(ctx context.Context, until uint64) iter.Seq2[DueAlarm, error]
+	// Outboxes yields the rooms with rows in their outbox, in no stated order, without
+	// opening them. An error ends it.
+	Outboxes(ctx context.Context) iter.Seq2[RoomID, error]
 }
 
 // A Room is one room in the hands of its one owner. Calls of the reading methods, Commit,
@@ -108,6 +113,10 @@ type State struct {
 	Host []byte
 	// HasOutbox says that rows wait in the outbox.
 	HasOutbox bool
+	// Epoch is this ownership's rising number; 0 in the embedded engine, where there is but one owner.
+	Epoch uint64
+	// Left says how the ownership before this one ended.
+	Left Left
 }
 
 // An Alarm is a room's one alarm. Times are in milliseconds since 1970. The zero value

@@ -50,7 +50,10 @@ type Store struct {
 	counters
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store = (*Store)(nil)
+	_ store.Index = (*Store)(nil)
+)
 
 // Open opens the store in a directory, which it makes if there is none. It returns
 // once everything that was acknowledged before is readable and on fresh files. It fails
