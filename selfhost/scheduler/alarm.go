@@ -118,12 +118,15 @@ func (a *alarmClock) ring() {
 	a.arm()
 	a.mu.Unlock()
 	for _, e := range due {
-		// Which time was asked for, only the room's own state says: the turn goroutine fills
-		// it in. An alarm that is not delivered stays in the store's index.
-		ev := &abi.AlarmEvent{}
-		if err := a.s.post(e.id, posting{event: ev, force: true}); err != nil {
-			a.s.o.Log.Warn("alarm not delivered now", "room", e.id.String(), "err", err)
-		}
+		a.wake(e.id)
+	}
+}
+
+// wake has a room look at its alarm. Which time was asked for, only the room's own state says: the
+// turn goroutine fills it in. An alarm that is not delivered stays in the store's index.
+func (a *alarmClock) wake(id store.RoomID) {
+	if err := a.s.post(id, posting{event: &abi.AlarmEvent{}, force: true}); err != nil {
+		a.s.o.Log.Warn("alarm not delivered now", "room", id.String(), "err", err)
 	}
 }
 

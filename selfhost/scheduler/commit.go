@@ -142,6 +142,10 @@ func (r *room) deliver() {
 		if r.pending = r.pending[n:]; len(r.pending) == 0 {
 			r.pending = nil
 		}
+		if r.drained != nil {
+			close(r.drained)
+			r.drained = nil
+		}
 		r.mu.Unlock()
 	}
 }

@@ -15,6 +15,9 @@ func (r *room) deliverTurn(p *pendingTurn) {
 		r.arrive(e)
 	}
 	r.fanOut(t)
+	if r.s.o.Cluster != nil {
+		r.deliverFar(t)
+	}
 	for _, e := range t.Events {
 		r.depart(e)
 	}
@@ -102,6 +105,11 @@ func (r *room) evict(code abi.Code, wait time.Duration) {
 	for _, c := range joining {
 		refuse(c, code, wait)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, f := range r.homes {
+		f.refuse(id, code, wait)
+	}
 }
 
 func (r *room) takeJoining(id uint64) *gateway.Connection {
@@ -119,6 +127,10 @@ func (r *room) answerRequest(id uint64, a *abi.RespondEffect) {
 	if answer := r.answers[id]; answer != nil {
 		answer <- a
 		delete(r.answers, id)
+	}
+	if f := r.asked[id]; f != nil && a == nil {
+		f.unanswered(id)
+		delete(r.asked, id)
 	}
 }
 

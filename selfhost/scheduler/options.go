@@ -35,6 +35,9 @@ type Options struct {
 	Store   store.Store
 	// Presence, if not nil, is told of connections that came and went.
 	Presence *presence.Registry
+	// Cluster, if not nil, are the other nodes that run rooms of the same store, which is then a
+	// [store.Shared] one.
+	Cluster Cluster
 	// Log takes what went wrong in rooms. Default: slog.Default().
 	Log *slog.Logger
 	// MailboxEvents and MailboxBytes bound what waits for one room. Defaults 1,024 and 4 MiB.

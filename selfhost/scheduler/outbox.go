@@ -59,6 +59,11 @@ func (s *Scheduler) told(from store.RoomID, row uint64) {
 			return
 		}
 		r.mu.Lock()
+		if s.o.Cluster != nil && !r.owns && !r.dead { // its owner tells the same again, and hears of it then
+			r.start() // to be put away, if it was made just now
+			r.mu.Unlock()
+			return
+		}
 		if !r.dead {
 			r.done = append(r.done, row)
 			r.start()

@@ -1,9 +1,11 @@
 package scheduler
 
 import (
+	"errors"
 	"time"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
 // reset brings the room back to its last durable turn after a commit that failed: memory,
@@ -18,6 +20,10 @@ func (r *room) reset() {
 	cause := lost[0].err
 	r.s.stats.voidTurns.Add(uint64(len(lost)))
 	r.s.o.Log.Error("turns are void: their commit failed", "room", r.id.String(), "turns", len(lost), "err", cause)
+	if r.s.o.Cluster != nil && errors.Is(cause, store.ErrFenced) {
+		r.lose(lost)
+		return
+	}
 	if r.model == nil { // there is no guest, and nothing but removals of outbox rows was lost
 		r.forgetVoid(lost)
 		return
@@ -26,6 +32,10 @@ func (r *room) reset() {
 		r.s.stats.awake.Add(-1)
 	}
 	state, err := r.rows.Reset(r.s.ctx)
+	if r.s.o.Cluster != nil && errors.Is(err, store.ErrFenced) {
+		r.lose(lost)
+		return
+	}
 	if err != nil { // the store has stopped: nothing can be durable any more
 		r.model.Sleep()
 		r.abandon(lost)
@@ -134,6 +144,12 @@ func (r *room) undo(events []abi.Event, code abi.Code, wait time.Duration) {
 			if c := r.takeJoining(e.Connection.ID); c != nil {
 				refuse(c, code, wait)
 			}
+			r.mu.Lock()
+			if f := r.homes[e.Connection.ID]; f != nil {
+				f.refuse(e.Connection.ID, code, wait)
+				delete(r.homes, e.Connection.ID)
+			}
+			r.mu.Unlock()
 		case *abi.RequestEvent:
 			r.answerRequest(e.ID, nil)
 		case *abi.ToldEvent:

@@ -45,7 +45,25 @@ type room struct {
 	voids      int            // resets since a turn became durable
 	answered   chan struct{}  // gets a token at every answer; the turn goroutine waits on it
 
+	// Of a room between nodes ([Cluster]); guarded by mu.
+	owns      bool   // the store's record names this node; rows is set
+	away      *away  // the room runs on another node
+	hint      string // the node to try first, "" for the ring's
+	moveTo    string // the ring gives the room to this node now
+	sealing   bool   // it is about to move
+	sealBy    time.Time
+	abandoned bool              // the ownership is lost
+	epoch     uint64            // the newest that was heard of
+	knocking  []*front          // gateways that want to be attached
+	fronts    map[string]*front // attached gateways, by node
+	homes     map[uint64]*front // which of them holds a connection
+	asked     map[uint64]*front // which of them waits for a request's answer
+	ghosts    int               // gateways that are gone and may come back
+	drained   chan struct{}     // closed when fewer turns are pending; nil if nobody waits
+	nudged    chan struct{}     // gets a token when who waits for an owner should look again
+
 	// Of the turn goroutine.
+	gap      bool // something may not have reached this node's connections
 	model    *host.Room
 	rows     store.Room
 	guest    Guest
@@ -65,7 +83,7 @@ type room struct {
 
 func newRoom(s *Scheduler, id store.RoomID, kind abi.KindOptions) *room {
 	s.stats.rooms.Add(1)
-	return &room{s: s, id: id, kind: kind, answered: make(chan struct{}, 1)}
+	return &room{s: s, id: id, kind: kind, answered: make(chan struct{}, 1), nudged: make(chan struct{}, 1)}
 }
 
 // A posting is an event on its way into a mailbox, with what the scheduler needs beside it.
@@ -174,8 +192,10 @@ func (r *room) space() <-chan struct{} {
 }
 
 // take empties the mailbox, at most one batch of events. mu is held.
-func (r *room) take() []abi.Event {
-	n := min(len(r.mailbox), abi.MaxBatchEvents)
+func (r *room) take() []abi.Event { return r.takeAtMost(abi.MaxBatchEvents) }
+
+func (r *room) takeAtMost(n int) []abi.Event {
+	n = min(n, len(r.mailbox), abi.MaxBatchEvents)
 	events := r.mailbox[:n:n]
 	if r.mailbox = r.mailbox[n:]; len(r.mailbox) == 0 {
 		r.mailbox = nil
@@ -228,6 +248,10 @@ func (r *room) endRequests() {
 		close(answer)
 		delete(r.answers, id)
 	}
+	for id, f := range r.asked {
+		f.unanswered(id)
+		delete(r.asked, id)
+	}
 }
 
 // putAway gives everything back. Nothing of the room runs any more.
@@ -237,21 +261,13 @@ func (r *room) putAway() {
 	r.dead = true
 	r.endRequests()
 	r.release()
+	r.gaveBack()
+	r.disconnect()
 }
 
 // release closes the guest and the store's room. Nothing of the room runs.
 func (r *room) release() {
-	if r.model != nil {
-		if r.model.Started() {
-			r.s.stats.awake.Add(-1)
-		}
-		r.model.Sleep()
-		r.model = nil
-	}
-	if r.guest != nil {
-		r.guest.Close()
-		r.guest = nil
-	}
+	r.dropGuest()
 	if r.rows != nil {
 		if err := r.rows.Close(); err != nil {
 			r.s.o.Log.Debug("room not closed", "room", r.id.String(), "err", err)

@@ -22,6 +22,8 @@ type Scheduler struct {
 	ctx     context.Context // of guests' turns; ends with Close
 	cancel  context.CancelFunc
 	work    sync.WaitGroup // goroutines of rooms and of the outbox
+	links   sync.WaitGroup // goroutines of streams
+	vacated chan struct{}  // gets a token when a room has left
 
 	mu     sync.Mutex // guards rooms and closed
 	rooms  map[store.RoomID]*room
@@ -33,7 +35,7 @@ var _ gateway.Rooms = (*Scheduler)(nil)
 // New returns a scheduler, and starts what the store says is due: alarms, and messages to other
 // rooms that were not delivered before the last end. ctx bounds only the reading of these.
 func New(ctx context.Context, o Options) (*Scheduler, error) {
-	s := &Scheduler{o: o.withDefaults(), rooms: make(map[store.RoomID]*room)}
+	s := &Scheduler{o: o.withDefaults(), rooms: make(map[store.RoomID]*room), vacated: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.alarms = newAlarmClock(s)
 	if err := s.alarms.refill(ctx); err != nil {
@@ -206,6 +208,7 @@ func (s *Scheduler) Close(ctx context.Context) error {
 	for _, r := range rooms {
 		r.putAway()
 	}
+	s.links.Wait()
 	return err
 }
 

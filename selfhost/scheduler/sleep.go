@@ -12,7 +12,7 @@ import (
 func (r *room) retire() bool {
 	idle := r.s.o.Now().Sub(r.active)
 	keep := r.kind.SleepAfter()
-	busy := len(r.pending) > 0 || r.delivering || r.ticker != nil || len(r.answers) > 0
+	busy := len(r.pending) > 0 || r.delivering || r.ticker != nil || len(r.answers) > 0 || r.awaited()
 	if busy || r.closing || idle < keep && r.model != nil && r.model.Started() {
 		r.running = false
 		if !busy && !r.closing {
@@ -28,7 +28,13 @@ func (r *room) retire() bool {
 		r.s.stats.sleeps.Add(1)
 		return false
 	}
-	if r.members > 0 || len(r.joining) > 0 {
+	if a := r.away; a != nil && idle < keep { // who asks again soon finds it attached
+		r.running = false
+		r.sleepIn(keep - idle)
+		r.mu.Unlock()
+		return true
+	}
+	if r.members > 0 || len(r.joining) > 0 || len(r.fronts) > 0 || r.ghosts > 0 {
 		r.running = false
 		r.mu.Unlock()
 		return true
@@ -47,6 +53,9 @@ func (r *room) retire() bool {
 // calls it, so nothing else of the room runs; an event that arrives meanwhile wins.
 func (r *room) leave() bool {
 	r.release()
+	r.mu.Lock()
+	r.gaveBack()
+	r.mu.Unlock()
 	// Everybody has left, but the close events of some may have waited for the room to run.
 	for _, c := range r.sockets {
 		r.s.o.Presence.Leave(c.User, r.place())
@@ -56,9 +65,10 @@ func (r *room) leave() bool {
 	defer r.s.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.mailbox) > 0 || len(r.done) > 0 || r.members > 0 || len(r.pending) > 0 {
+	if len(r.mailbox) > 0 || len(r.done) > 0 || r.members > 0 || len(r.pending) > 0 || len(r.knocking) > 0 {
 		return false
 	}
+	r.disconnect()
 	r.running = false
 	r.dead = true
 	if r.sleeper != nil {

@@ -22,6 +22,14 @@ type Stats struct {
 	Sent, Broadcasts, Delivered uint64
 	// Sleeps, StartFailures, Throttled, MailboxFull and AlarmsParked count what they say.
 	Sleeps, StartFailures, Throttled, MailboxFull, AlarmsParked uint64
+	// Of a node of a cluster: Owned rooms run here. Taken, TakenOver (from dead nodes), Moved
+	// (handed over) and Lost count ownerships, Attached those of other nodes that this one
+	// attached to, Gaps the attachments that broke, Forwarded the events handed to owners.
+	Owned                                  int64
+	Taken, TakenOver, Moved, Lost          uint64
+	Attached, Gaps, Forwarded, GatewaysCut uint64
+	// CrossedFrames and CrossedBytes are what other nodes' gateways were sent of turns.
+	CrossedFrames, CrossedBytes uint64
 	// Traps counts traps by their cause.
 	Traps map[host.Cause]uint64
 }
@@ -31,6 +39,10 @@ type counters struct {
 	turns, nanos, voidTurns                                     atomic.Uint64
 	sent, broadcasts, delivered                                 atomic.Uint64
 	sleeps, startFailures, throttled, mailboxFull, alarmsParked atomic.Uint64
+
+	owned                                                   atomic.Int64
+	taken, takenOver, moved, lost, attached                 atomic.Uint64
+	gaps, forwarded, frontsCut, crossedFrames, crossedBytes atomic.Uint64
 
 	mu    sync.Mutex // guards traps
 	traps map[host.Cause]uint64
@@ -44,6 +56,11 @@ func (c *counters) turn(d time.Duration, n int) {
 func (c *counters) broadcast(n, recipients int) {
 	c.broadcasts.Add(uint64(n))
 	c.delivered.Add(uint64(recipients))
+}
+
+func (c *counters) crossed(bytes int) {
+	c.crossedFrames.Add(1)
+	c.crossedBytes.Add(uint64(bytes))
 }
 
 func (c *counters) trap(cause host.Cause) {
@@ -64,6 +81,9 @@ func (s *Scheduler) Stats() Stats {
 		Sent: c.sent.Load(), Broadcasts: c.broadcasts.Load(), Delivered: c.delivered.Load(),
 		Sleeps: c.sleeps.Load(), StartFailures: c.startFailures.Load(), Throttled: c.throttled.Load(),
 		MailboxFull: c.mailboxFull.Load(), AlarmsParked: c.alarmsParked.Load(),
+		Owned: c.owned.Load(), Taken: c.taken.Load(), TakenOver: c.takenOver.Load(), Moved: c.moved.Load(), Lost: c.lost.Load(),
+		Attached: c.attached.Load(), Gaps: c.gaps.Load(), Forwarded: c.forwarded.Load(), GatewaysCut: c.frontsCut.Load(),
+		CrossedFrames: c.crossedFrames.Load(), CrossedBytes: c.crossedBytes.Load(),
 		Traps: make(map[host.Cause]uint64),
 	}
 	c.mu.Lock()

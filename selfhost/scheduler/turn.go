@@ -5,6 +5,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/host"
+	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
 // loop is the turn goroutine: it runs while the mailbox has events, and ends.
@@ -16,6 +17,13 @@ func (r *room) loop() {
 		case r.void:
 			r.mu.Unlock()
 			r.reset()
+			continue
+		case r.s.o.Cluster != nil && r.steer():
+			continue
+		case r.s.o.Cluster != nil && !r.owns:
+			if r.retire() {
+				return
+			}
 			continue
 		case r.renew && r.model != nil:
 			r.renew = false
@@ -58,6 +66,10 @@ func (r *room) turns(events []abi.Event) {
 		return
 	}
 	r.pace()
+	if r.s.o.Cluster != nil && !r.s.o.Cluster.Certain() {
+		r.putBack(events)
+		return
+	}
 	events = append(r.closes, r.dueAlarms(events)...)
 	r.closes = nil
 	slept := !r.model.Started()
@@ -200,14 +212,25 @@ func (r *room) open() error {
 		Guest: r.guest, Storage: r.rows,
 		Now: r.s.o.Now, Seed: seed, Handle: r.s.handle,
 		Time: state.Time, Alarm: state.Alarm.Scheduled, Culprits: decodeCulprits(state.Host),
+		Connections: &r.table, Reason: startReason(state),
 	})
 	if state.HasOutbox {
 		r.s.readOutbox(r)
+	}
+	if r.s.o.Cluster != nil { // on one node the clock has read the store's index
+		r.s.alarms.set(r.id, state.Alarm.Due)
 	}
 	r.mu.Lock()
 	r.outbox = true
 	r.mu.Unlock()
 	return nil
+}
+
+func startReason(s store.State) abi.StartReason {
+	if s.Left != store.LeftEmpty {
+		return abi.StartMoved
+	}
+	return abi.StartCold
 }
 
 // swapModule puts the newest version of the module under the room.

@@ -1,0 +1,547 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/host"
+	"github.com/oriel-rooms/oriel/selfhost/store"
+)
+
+// steer does what a room between nodes needs before its next turn. It is called with mu held; true
+// means that it has done something, and released it.
+func (r *room) steer() bool {
+	a := r.away
+	switch {
+	case r.abandoned && r.owns:
+		r.mu.Unlock()
+		r.lose(nil)
+	case a != nil && a.over:
+		r.mu.Unlock()
+		r.endAway(a)
+	case len(r.knocking) > 0 && !r.sealing:
+		r.mu.Unlock()
+		r.knock()
+	case a != nil && a.sealed:
+		if a.saidSealed {
+			return false // retire: the owner speaks next
+		}
+		a.saidSealed = true
+		r.mu.Unlock()
+		if a.stream.Send([]byte{frameSealed}) != nil {
+			_ = a.stream.Close()
+		}
+	case a != nil && len(r.mailbox) > 0:
+		events := r.take()
+		r.active = r.s.o.Now()
+		r.mu.Unlock()
+		r.forward(a, events)
+	case a != nil:
+		return false
+	case r.sealing && r.allSealed():
+		r.mu.Unlock()
+		r.handOver()
+	case r.owns && r.moveTo != "" && !r.sealing:
+		r.mu.Unlock()
+		r.seal()
+	case !r.owns && r.wanted() && !(r.closing && len(r.mailbox) == 0):
+		r.mu.Unlock()
+		r.settle()
+	default:
+		return false
+	}
+	return true
+}
+
+// wanted reports whether somebody here needs the room. mu is held.
+func (r *room) wanted() bool { return len(r.mailbox) > 0 || r.members > 0 }
+
+// settle finds out where the room runs, and has it run here or attaches to it there. It ends when
+// that is so, or when nobody needs the room any more.
+func (r *room) settle() {
+	began := r.s.o.Now()
+	for try := 0; ; try++ {
+		r.mu.Lock()
+		hint, knocked, closing := r.hint, len(r.knocking) > 0, r.closing
+		r.hint = ""
+		wanted := r.wanted()
+		r.mu.Unlock()
+		switch {
+		case closing:
+			r.discard()
+			return
+		case !wanted || knocked:
+			return
+		}
+		err := r.settleAt(hint)
+		if err == nil {
+			return
+		}
+		var elsewhere *elsewhereError
+		var owned *store.OwnedError
+		switch {
+		case errors.As(err, &owned):
+			r.setHint(owned.Owner.Node)
+		case errors.As(err, &elsewhere):
+			r.setHint(elsewhere.node)
+		case try == 0 || try%10 == 0:
+			r.s.o.Log.Info("a room's owner is looked for", "room", r.id.String(), "tries", try+1, "err", err)
+		}
+		if r.s.o.Now().Sub(began) > settlePatience {
+			r.turnAway()
+		}
+		if try < 2 && r.hasHint() {
+			continue
+		}
+		r.pauseOrNudge(settleFirst << min(try, 7))
+	}
+}
+
+// settleAt tries one node: the one that is said to have the room, or the ring's.
+func (r *room) settleAt(hint string) error {
+	c := r.s.o.Cluster
+	node := hint
+	if node == "" {
+		node = c.Owner(r.id)
+	}
+	switch node {
+	case "":
+		return errNoOwner
+	case c.Self():
+		return r.openHere()
+	}
+	return r.openAway(node, hint != "")
+}
+
+// openHere takes the ownership of the room.
+func (r *room) openHere() error {
+	if !r.s.o.Cluster.Certain() {
+		return errUncertain
+	}
+	rows, err := r.s.o.Store.Open(r.s.ctx, r.id)
+	if err != nil {
+		return err
+	}
+	state := rows.State()
+	r.mu.Lock()
+	r.rows, r.number = rows, state.Number
+	r.owns, r.abandoned, r.epoch = true, false, max(r.epoch, state.Epoch)
+	r.outbox = false
+	r.moveTo = ""
+	r.mu.Unlock()
+	r.s.stats.owned.Add(1)
+	r.s.stats.taken.Add(1)
+	if state.Left != store.LeftEmpty {
+		r.gather(state.Epoch)
+	}
+	if state.Left == store.LeftDead {
+		r.s.stats.takenOver.Add(1)
+	}
+	r.resync()
+	// The ring may have changed since it was asked.
+	if to := r.s.o.Cluster.Owner(r.id); to != "" && to != r.s.o.Cluster.Self() {
+		r.mu.Lock()
+		r.moveTo = to
+		r.mu.Unlock()
+	}
+	return nil
+}
+
+// gather asks every node for its connections of the room, which may have outlived the owner before,
+// and waits for those that have some: who is not there when the room starts is gone.
+func (r *room) gather(epoch uint64) {
+	ctx, cancel := context.WithTimeout(r.s.ctx, gatherTimeout)
+	defer cancel()
+	peers := r.s.o.Cluster.Peers()
+	type reply struct {
+		node   string
+		coming bool
+	}
+	replies := make(chan reply, len(peers))
+	for _, node := range peers {
+		r.s.work.Add(1)
+		go func() {
+			defer r.s.work.Done()
+			replies <- reply{node, r.s.roll(ctx, node, r.id, epoch)}
+		}()
+	}
+	coming := make(map[string]bool)
+	for asked := len(peers); ; {
+		r.mu.Lock()
+		for _, f := range r.knocking {
+			delete(coming, f.node)
+		}
+		r.mu.Unlock()
+		if asked == 0 && len(coming) == 0 {
+			return
+		}
+		select {
+		case x := <-replies:
+			asked--
+			if x.coming {
+				coming[x.node] = true
+			}
+		case <-r.nudged:
+		case <-ctx.Done():
+			r.s.o.Log.Warn("a room starts without the connections of some nodes", "room", r.id.String(), "nodes", len(coming)+asked)
+			return
+		}
+	}
+}
+
+// roll asks one node whether it has connections of a room that this node has taken.
+func (s *Scheduler) roll(ctx context.Context, node string, id store.RoomID, epoch uint64) (coming bool) {
+	stream, err := s.o.Cluster.Open(ctx, node)
+	if err != nil {
+		return false // it does not answer: its clients come back by themselves
+	}
+	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
+	defer stop()
+	defer stream.Close()
+	if stream.Send(appendRoll(id, epoch)) != nil {
+		return false
+	}
+	b, err := stream.Recv(16)
+	return err == nil && len(b) == 2 && b[0] == frameRolled && b[1] == 1
+}
+
+// rolled answers a new owner, and sends this node's connections of the room there.
+func (s *Scheduler) rolled(owner string, id store.RoomID, epoch uint64) (coming bool) {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dead || r.closing || r.members == 0 || epoch < r.epoch {
+		return false
+	}
+	if r.away != nil && r.away.node != owner {
+		go r.away.stream.Close() // its owner has been overtaken
+	}
+	if r.owns && epoch > r.epoch {
+		r.abandoned = true
+	}
+	r.hint = owner
+	r.start()
+	r.nudge()
+	return len(r.sockets) > 0 || r.away != nil || !r.owns
+}
+
+// discard drops what waits in the mailbox of a room that has no owner, at the end of this node.
+func (r *room) discard() {
+	r.mu.Lock()
+	events := r.mailbox
+	r.mailbox, r.bytes = nil, 0
+	r.mu.Unlock()
+	r.forsake(events)
+}
+
+// turnAway refuses connects and requests that have waited too long for an owner. Messages of those who are
+// connected go on waiting.
+func (r *room) turnAway() {
+	r.mu.Lock()
+	var events, kept []abi.Event
+	for _, e := range r.mailbox {
+		switch e.(type) {
+		case *abi.ConnectEvent, *abi.RequestEvent:
+			events = append(events, e)
+		default:
+			kept = append(kept, e)
+		}
+	}
+	r.mailbox = kept
+	r.bytes = 0
+	for _, e := range kept {
+		r.bytes += eventBytes(e)
+	}
+	r.mu.Unlock()
+	for _, e := range events {
+		switch e := e.(type) {
+		case *abi.ConnectEvent:
+			if c := r.takeJoining(e.Connection.ID); c != nil {
+				refuse(c, abi.CodeRoomUnavailable, time.Second)
+			}
+		case *abi.RequestEvent:
+			r.answerRequest(e.ID, nil)
+		}
+	}
+}
+
+func (r *room) setHint(node string) {
+	r.mu.Lock()
+	r.hint = node
+	r.mu.Unlock()
+}
+
+func (r *room) hasHint() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hint != ""
+}
+
+// nudge ends a pause of settle or gather: something may be different now.
+func (r *room) nudge() {
+	select {
+	case r.nudged <- struct{}{}:
+	default:
+	}
+}
+
+// pauseOrNudge waits, with full jitter above half of d.
+func (r *room) pauseOrNudge(d time.Duration) {
+	d = min(d, settleMost)
+	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.nudged:
+	case <-r.s.ctx.Done():
+	}
+}
+
+// seal asks the gateways of a room that is about to move for their last events.
+func (r *room) seal() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sealing = true
+	r.sealBy = r.s.o.Now().Add(sealTimeout)
+	for _, f := range r.fronts {
+		f.send([]byte{frameSeal})
+	}
+	if len(r.fronts) > 0 {
+		time.AfterFunc(sealTimeout+time.Millisecond, r.wake)
+	}
+}
+
+// allSealed reports whether no gateway has events on their way any more, or has taken too long. mu
+// is held.
+func (r *room) allSealed() bool {
+	if r.s.o.Now().After(r.sealBy) {
+		return true
+	}
+	for _, f := range r.fronts {
+		if !f.sealed {
+			return false
+		}
+	}
+	return true
+}
+
+// handOver gives the room back in order, for another node: what has arrived is run, committed and
+// let out first. What arrives meanwhile waits in the mailbox here, and at the gateways, and goes
+// to the next owner.
+func (r *room) handOver() {
+	r.mu.Lock()
+	n := len(r.mailbox)
+	for _, f := range r.fronts {
+		if !f.sealed {
+			f.gone = true
+			delete(r.fronts, f.node)
+			go f.cut()
+		}
+	}
+	r.mu.Unlock()
+	for n > 0 {
+		r.mu.Lock()
+		if r.void || r.abandoned || len(r.mailbox) == 0 {
+			r.mu.Unlock()
+			break
+		}
+		events := r.takeAtMost(n)
+		r.mu.Unlock()
+		n -= len(events)
+		r.turns(events)
+	}
+	r.awaitDelivery()
+	r.mu.Lock()
+	if r.void || r.abandoned || !r.owns { // the loop deals with that first
+		r.mu.Unlock()
+		return
+	}
+	to, connected := r.moveTo, r.table.Len() > 0
+	r.mu.Unlock()
+	rows := r.rows
+	r.dropGuest()
+	r.rows = nil
+	ctx, cancel := context.WithTimeout(r.s.ctx, releaseTimeout)
+	err := release(ctx, rows, connected)
+	cancel()
+	if err != nil {
+		r.s.o.Log.Warn("a room was not given back; its next owner asks here first", "room", r.id.String(), "err", err)
+	}
+	fronts := r.disown(to)
+	for _, f := range fronts {
+		f.send(abi.AppendString([]byte{frameMoved}, to))
+		f.end()
+	}
+	r.s.stats.moved.Add(1)
+}
+
+func release(ctx context.Context, rows store.Room, connected bool) error {
+	if s, ok := rows.(store.SharedRoom); ok {
+		return s.Release(ctx, connected)
+	}
+	return rows.Close()
+}
+
+// lose gives the room up at once, because it is another node's now, or may be: nothing of it is
+// let out any more. lost are the turns that are not durable.
+func (r *room) lose(lost []*pendingTurn) {
+	if lost == nil {
+		r.awaitDelivery() // what is durable may leave; the store has refused the rest
+		r.mu.Lock()
+		void := r.void
+		r.mu.Unlock()
+		if void {
+			var ok bool
+			if lost, ok = r.awaitAnswers(); !ok {
+				return
+			}
+			defer r.s.work.Add(-len(lost))
+		}
+	}
+	for _, p := range lost {
+		if p.turn.Decision {
+			r.deliverTurn(p)
+			continue
+		}
+		r.forsake(p.turn.Lost())
+	}
+	r.dropGuest()
+	rows := r.rows
+	r.rows = nil
+	if rows != nil {
+		if err := rows.Close(); err != nil {
+			r.s.o.Log.Debug("a lost room is not closed", "room", r.id.String(), "err", err)
+		}
+	}
+	for _, f := range r.disown("") {
+		f.cut()
+	}
+	r.mu.Lock()
+	r.gap = true
+	r.void, r.abandoned = false, false
+	r.mu.Unlock()
+	r.s.stats.lost.Add(1)
+	r.s.o.Log.Warn("a room was lost to another owner", "room", r.id.String())
+}
+
+// dropGuest puts the room's memory away.
+func (r *room) dropGuest() {
+	if r.model != nil {
+		if r.model.Started() {
+			r.s.stats.awake.Add(-1)
+		}
+		r.model.Sleep()
+		r.model = nil
+	}
+	if r.guest != nil {
+		r.guest.Close()
+		r.guest = nil
+	}
+}
+
+// disown turns the owner's view of the room into a gateway's: only this node's connections are left.
+// It returns the gateways that were attached.
+func (r *room) disown(hint string) (fronts []*front) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var own host.Table
+	for _, c := range r.table.Connections() {
+		if r.sockets[c.ID] != nil {
+			own.Add(c)
+		}
+	}
+	r.table = own
+	for _, f := range r.fronts {
+		f.gone = true
+		fronts = append(fronts, f)
+	}
+	r.fronts, r.homes, r.asked = nil, nil, nil
+	r.sealing, r.moveTo, r.hint = false, "", hint
+	r.closes, r.done, r.outbox = nil, nil, true
+	r.stopTicker()
+	lost := r.notHandedOver()
+	for id, answer := range lost.answers {
+		close(answer)
+		delete(r.answers, id)
+	}
+	r.mailbox = slices.DeleteFunc(r.mailbox, func(e abi.Event) bool { return !r.local(e) })
+	r.bytes = 0
+	for _, e := range r.mailbox {
+		r.bytes += eventBytes(e)
+	}
+	r.gaveBack()
+	return fronts
+}
+
+// local reports whether an event of the mailbox is of this node's gateway, or was told here. mu is held.
+func (r *room) local(e abi.Event) bool {
+	switch e := e.(type) {
+	case *abi.ConnectEvent:
+		return r.joining[e.Connection.ID] != nil
+	case *abi.MessageEvent:
+		return r.sockets[e.Connection] != nil || r.joining[e.Connection] != nil
+	case *abi.CloseEvent:
+		return r.sockets[e.Connection] != nil || r.joining[e.Connection] != nil
+	case *abi.RequestEvent:
+		return r.answers[e.ID] != nil
+	case *abi.ToldEvent:
+		return r.acks[e] != nil
+	}
+	return false
+}
+
+// gaveBack notes that the room does not run here any more. mu is held.
+func (r *room) gaveBack() {
+	if r.s.o.Cluster == nil || r.rows != nil || !r.owns {
+		return
+	}
+	r.owns = false
+	r.s.alarms.set(r.id, 0)
+	r.s.stats.owned.Add(-1)
+	select {
+	case r.s.vacated <- struct{}{}:
+	default:
+	}
+}
+
+// disconnect ends the streams of a room that is put away. mu is held.
+func (r *room) disconnect() {
+	if a := r.away; a != nil {
+		r.away = nil
+		a.over = true
+		go a.stream.Close()
+	}
+	for _, f := range r.fronts {
+		f.gone = true
+		go f.cut()
+	}
+	for _, f := range r.knocking {
+		f.gone = true
+		go f.cut()
+	}
+	r.fronts, r.knocking, r.homes, r.asked = nil, nil, nil, nil
+}
+
+// awaited reports whether another node waits for an answer of the room, or this node for one of the
+// owner. mu is held.
+func (r *room) awaited() bool { return len(r.asked) > 0 || r.away != nil && len(r.away.told) > 0 }
+
+// putBack returns events to the mailbox because the ownership is not certain any more.
+func (r *room) putBack(events []abi.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mailbox = append(events[:len(events):len(events)], r.mailbox...)
+	for _, e := range events {
+		r.bytes += eventBytes(e)
+	}
+	r.abandoned = true
+}
