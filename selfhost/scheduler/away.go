@@ -48,8 +48,10 @@ func (r *room) openAway(node string, recorded bool) error {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
+	r.setAsking(true)
 	attach := attachFrame{id: r.id, recorded: recorded, connections: r.table.Connections()}
 	epoch, err := ask(stream, attach.append(nil))
+	r.setAsking(false)
 	if err == nil && !stop() {
 		err = ctx.Err()
 	}
@@ -72,6 +74,14 @@ func (r *room) openAway(node string, recorded bool) error {
 	go r.listen(a)
 	close(a.admitted)
 	return nil
+}
+
+// setAsking notes that the turn goroutine waits for another node, and cannot answer who knocks.
+func (r *room) setAsking(v bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asking = v
+	r.answerQueue()
 }
 
 // ask sends the first frame of a stream and reads the answer to it.
@@ -121,7 +131,7 @@ func (r *room) listen(a *away) {
 	if !a.moved && !errors.Is(err, errLeft) {
 		r.s.o.Log.Info("a room's owner is gone or out of reach", "room", r.id.String(), "node", a.node, "err", err)
 	}
-	r.start()
+	r.stir()
 	r.signal()
 }
 
@@ -161,7 +171,7 @@ func (r *room) hear(a *away) error {
 		case frameSeal:
 			r.mu.Lock()
 			a.sealed = true
-			r.start()
+			r.stir()
 			r.mu.Unlock()
 		case frameMoved:
 			d := abi.NewDecoder(b[1:])
@@ -256,7 +266,7 @@ func (r *room) endAway(a *away) {
 	a.told = nil
 	lost := r.notHandedOver()
 	if a.moved { // everything that was handed over has been let out
-		r.hint = a.to
+		r.hint, r.recorded = a.to, false
 		lost.joining = nil
 	}
 	r.gap = r.gap || !a.moved

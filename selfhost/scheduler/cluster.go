@@ -75,7 +75,7 @@ func (s *Scheduler) Rebalance() {
 		if r.owns && !r.dead {
 			if to := s.o.Cluster.Owner(r.id); to != "" && to != s.o.Cluster.Self() {
 				r.moveTo = to
-				r.start()
+				r.stir()
 			} else {
 				r.moveTo = ""
 			}
@@ -105,7 +105,7 @@ func (s *Scheduler) Abandon() {
 		r.mu.Lock()
 		if r.owns && !r.dead {
 			r.abandoned = true
-			r.start()
+			r.stir()
 		}
 		r.mu.Unlock()
 		r.signal()

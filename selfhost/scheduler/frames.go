@@ -23,7 +23,8 @@ import (
 //	  seal      say sealed, the room is about to move
 //	  moved     node string: the room has been given back, for this node
 //	new owner to any node, and back
-//	  roll      kind string, room string, epoch uvarint: attach if you have connections of the room
+//	  roll      kind string, room string, epoch uvarint, dead bool: attach if you have connections
+//	            of the room; dead: the owner before did not give it back
 //	  rolled    coming bool
 const (
 	frameAttach byte = iota + 1
@@ -197,9 +198,9 @@ func appendElsewhere(node string, epoch uint64) []byte {
 	return abi.AppendUvarint(abi.AppendString([]byte{frameElsewhere}, node), epoch)
 }
 
-func appendRoll(id store.RoomID, epoch uint64) []byte {
+func appendRoll(id store.RoomID, epoch uint64, dead bool) []byte {
 	b := abi.AppendString(abi.AppendString([]byte{frameRoll}, id.Kind), id.Name)
-	return abi.AppendUvarint(b, epoch)
+	return abi.AppendBool(abi.AppendUvarint(b, epoch), dead)
 }
 
 func malformed(field, reason string) error {

@@ -53,11 +53,11 @@ func (s *Scheduler) Accept(node string, stream Stream) {
 		s.acceptFront(node, stream, f)
 	case frameRoll:
 		d := abi.NewDecoder(b[1:])
-		id, epoch := decodeRoomID(d), d.Uvarint("roll.epoch", 1<<63)
+		id, epoch, dead := decodeRoomID(d), d.Uvarint("roll.epoch", 1<<63), d.Bool("roll.dead")
 		if d.End("roll") != nil {
 			return
 		}
-		_ = stream.Send(abi.AppendBool([]byte{frameRolled}, s.rolled(node, id, epoch)))
+		_ = stream.Send(abi.AppendBool([]byte{frameRolled}, s.rolled(node, id, epoch, dead)))
 		_, _ = stream.Recv(1) // until the other side has read it and closes
 	}
 }
@@ -77,9 +77,15 @@ func (s *Scheduler) acceptFront(node string, stream Stream, a attachFrame) {
 		}
 		r.mu.Unlock()
 	}
+	if answer := r.answerAtOnce(f); answer != nil {
+		r.mu.Unlock()
+		_ = stream.Send(answer)
+		_, _ = stream.Recv(1) // until the other side has read it and closes
+		return
+	}
 	f.r = r
 	r.knocking = append(r.knocking, f)
-	r.start()
+	r.stir()
 	r.mu.Unlock()
 	r.nudge()
 	s.links.Add(1)
@@ -93,6 +99,35 @@ func (s *Scheduler) acceptFront(node string, stream Stream, a attachFrame) {
 	if err != nil && s.ctx.Err() == nil {
 		s.o.Log.Debug("a gateway's stream has ended", "room", r.id.String(), "node", node, "err", err)
 	}
+}
+
+// answerAtOnce answers a gateway without the turn goroutine, which may be waiting for that very
+// gateway, or be asking it. nil: the turn goroutine decides. mu is held.
+func (r *room) answerAtOnce(f *front) []byte {
+	owner := r.s.o.Cluster.Owner(r.id)
+	switch {
+	case r.closing, r.sealing, r.owns && r.moveTo != "", r.asking:
+		return refused(abi.CodeRestarting, 20*time.Millisecond)
+	case r.owns:
+		return nil
+	case r.away != nil:
+		return appendElsewhere(r.away.node, r.epoch)
+	case owner != r.s.o.Cluster.Self() && !f.recorded:
+		return appendElsewhere(owner, 0)
+	}
+	return nil
+}
+
+// answerQueue does the same with those who have knocked before. mu is held.
+func (r *room) answerQueue() {
+	r.knocking = slices.DeleteFunc(r.knocking, func(f *front) bool {
+		b := r.answerAtOnce(f)
+		if b != nil {
+			f.send(b)
+			f.end()
+		}
+		return b != nil
+	})
 }
 
 func refused(code abi.Code, retry time.Duration) []byte {
@@ -124,7 +159,7 @@ func (f *front) read() error {
 		case frameSealed:
 			f.r.mu.Lock()
 			f.sealed = true
-			f.r.start()
+			f.r.stir()
 			f.r.mu.Unlock()
 		case frameForget:
 			d := abi.NewDecoder(b[1:])
@@ -214,7 +249,7 @@ func (f *front) tick() {
 func (r *room) postFrom(f *front, e abi.Event) error {
 	for {
 		r.mu.Lock()
-		if f.gone || r.dead || !r.owns || r.fronts[f.node] != f {
+		if f.gone || r.dead || r.closing || !r.owns || r.fronts[f.node] != f {
 			r.mu.Unlock()
 			return errDead
 		}
@@ -234,9 +269,9 @@ func (r *room) postFrom(f *front, e abi.Event) error {
 		}
 		switch e := e.(type) {
 		case *abi.ConnectEvent:
-			if wait := r.retryAt.Sub(r.s.o.Now()); wait > 0 || r.closing {
+			if wait := r.retryAt.Sub(r.s.o.Now()); wait > 0 {
 				r.mu.Unlock()
-				f.refuse(e.Connection.ID, abi.CodeRoomUnavailable, max(wait, time.Second))
+				f.refuse(e.Connection.ID, abi.CodeRoomUnavailable, wait)
 				return nil
 			}
 			r.setHome(e.Connection.ID, f)
@@ -254,7 +289,7 @@ func (r *room) postFrom(f *front, e abi.Event) error {
 		}
 		r.mailbox = append(r.mailbox, e)
 		r.bytes += size
-		r.start()
+		r.stir()
 		r.mu.Unlock()
 		return nil
 	}
@@ -389,7 +424,7 @@ func (r *room) frontGone(f *front) {
 		r.ghosts++
 		time.AfterFunc(ghostTime, func() { r.bury(f) })
 	}
-	r.start() // it may be time to leave
+	r.stir() // it may be time to leave
 }
 
 // bury ends the connections of a gateway that has not come back.
@@ -407,34 +442,24 @@ func (r *room) bury(f *front) {
 			r.bytes += eventBytes(e)
 		}
 	}
-	r.start()
+	r.stir()
 }
 
 // knock deals with the gateways that want to be attached. It runs on the turn goroutine.
 func (r *room) knock() {
 	r.mu.Lock()
-	owns, a, leaving := r.owns, r.away, r.sealing || r.moveTo != "" || r.closing
-	recorded := false
-	for _, f := range r.knocking {
-		recorded = recorded || f.recorded
-	}
+	owns := r.owns
+	r.answerQueue()
+	waiting := len(r.knocking) > 0
 	r.mu.Unlock()
-	switch ring := r.s.o.Cluster.Owner(r.id); {
-	case leaving:
-		r.answer(refused(abi.CodeRestarting, 20*time.Millisecond))
+	if !waiting {
 		return
-	case owns:
-	case a != nil:
-		r.answer(appendElsewhere(a.node, 0))
-		return
-	case ring != r.s.o.Cluster.Self() && !recorded:
-		r.answer(appendElsewhere(ring, 0))
-		return
-	default:
+	}
+	if !owns {
 		if err := r.openHere(); err != nil {
 			var owned *store.OwnedError
 			if errors.As(err, &owned) {
-				r.setHint(owned.Owner.Node)
+				r.setHint(owned.Owner.Node, true)
 				r.answer(appendElsewhere(owned.Owner.Node, owned.Owner.Epoch))
 			} else {
 				r.s.o.Log.Warn("a room cannot be taken", "room", r.id.String(), "err", err)

@@ -49,6 +49,9 @@ type room struct {
 	owns      bool   // the store's record names this node; rows is set
 	away      *away  // the room runs on another node
 	hint      string // the node to try first, "" for the ring's
+	recorded  bool   // hint is what the store's record says
+	called    string // the new owner that has asked for this node's connections
+	asking    bool   // another node is being asked for the room
 	moveTo    string // the ring gives the room to this node now
 	sealing   bool   // it is about to move
 	sealBy    time.Time
@@ -170,6 +173,11 @@ func (r *room) start() {
 func (r *room) wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.stir()
+}
+
+// stir is wake with mu held.
+func (r *room) stir() {
 	if !r.dead && !r.closing {
 		r.start()
 	}

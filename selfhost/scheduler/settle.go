@@ -58,7 +58,7 @@ func (r *room) steer() bool {
 }
 
 // wanted reports whether somebody here needs the room. mu is held.
-func (r *room) wanted() bool { return len(r.mailbox) > 0 || r.members > 0 }
+func (r *room) wanted() bool { return len(r.mailbox) > 0 || r.members > 0 || r.called != "" }
 
 // settle finds out where the room runs, and has it run here or attaches to it there. It ends when
 // that is so, or when nobody needs the room any more.
@@ -66,9 +66,12 @@ func (r *room) settle() {
 	began := r.s.o.Now()
 	for try := 0; ; try++ {
 		r.mu.Lock()
-		hint, knocked, closing := r.hint, len(r.knocking) > 0, r.closing
-		r.hint = ""
 		wanted := r.wanted()
+		hint, recorded, called := r.hint, r.recorded, r.called
+		knocked, closing := len(r.knocking) > 0, r.closing
+		if !knocked {
+			r.hint, r.called = "", ""
+		}
 		r.mu.Unlock()
 		switch {
 		case closing:
@@ -77,7 +80,10 @@ func (r *room) settle() {
 		case !wanted || knocked:
 			return
 		}
-		err := r.settleAt(hint)
+		if called != "" { // nobody knows better
+			hint, recorded = called, true
+		}
+		err := r.settleAt(hint, recorded)
 		if err == nil {
 			return
 		}
@@ -85,9 +91,9 @@ func (r *room) settle() {
 		var owned *store.OwnedError
 		switch {
 		case errors.As(err, &owned):
-			r.setHint(owned.Owner.Node)
+			r.setHint(owned.Owner.Node, true)
 		case errors.As(err, &elsewhere):
-			r.setHint(elsewhere.node)
+			r.setHint(elsewhere.node, elsewhere.epoch > 0)
 		case try == 0 || try%10 == 0:
 			r.s.o.Log.Info("a room's owner is looked for", "room", r.id.String(), "tries", try+1, "err", err)
 		}
@@ -102,7 +108,7 @@ func (r *room) settle() {
 }
 
 // settleAt tries one node: the one that is said to have the room, or the ring's.
-func (r *room) settleAt(hint string) error {
+func (r *room) settleAt(hint string, recorded bool) error {
 	c := r.s.o.Cluster
 	node := hint
 	if node == "" {
@@ -114,7 +120,7 @@ func (r *room) settleAt(hint string) error {
 	case c.Self():
 		return r.openHere()
 	}
-	return r.openAway(node, hint != "")
+	return r.openAway(node, hint != "" && recorded)
 }
 
 // openHere takes the ownership of the room.
@@ -136,7 +142,7 @@ func (r *room) openHere() error {
 	r.s.stats.owned.Add(1)
 	r.s.stats.taken.Add(1)
 	if state.Left != store.LeftEmpty {
-		r.gather(state.Epoch)
+		r.gather(state.Epoch, state.Left == store.LeftDead)
 	}
 	if state.Left == store.LeftDead {
 		r.s.stats.takenOver.Add(1)
@@ -153,7 +159,7 @@ func (r *room) openHere() error {
 
 // gather asks every node for its connections of the room, which may have outlived the owner before,
 // and waits for those that have some: who is not there when the room starts is gone.
-func (r *room) gather(epoch uint64) {
+func (r *room) gather(epoch uint64, dead bool) {
 	ctx, cancel := context.WithTimeout(r.s.ctx, gatherTimeout)
 	defer cancel()
 	peers := r.s.o.Cluster.Peers()
@@ -166,35 +172,38 @@ func (r *room) gather(epoch uint64) {
 		r.s.work.Add(1)
 		go func() {
 			defer r.s.work.Done()
-			replies <- reply{node, r.s.roll(ctx, node, r.id, epoch)}
+			replies <- reply{node, r.s.roll(ctx, node, r.id, epoch, dead)}
 		}()
 	}
-	coming := make(map[string]bool)
+	var coming []string
 	for asked := len(peers); ; {
+		missing := asked
 		r.mu.Lock()
-		for _, f := range r.knocking {
-			delete(coming, f.node)
+		for _, node := range coming {
+			if !slices.ContainsFunc(r.knocking, func(f *front) bool { return f.node == node }) {
+				missing++
+			}
 		}
 		r.mu.Unlock()
-		if asked == 0 && len(coming) == 0 {
+		if missing == 0 {
 			return
 		}
 		select {
 		case x := <-replies:
 			asked--
 			if x.coming {
-				coming[x.node] = true
+				coming = append(coming, x.node)
 			}
 		case <-r.nudged:
 		case <-ctx.Done():
-			r.s.o.Log.Warn("a room starts without the connections of some nodes", "room", r.id.String(), "nodes", len(coming)+asked)
+			r.s.o.Log.Warn("a room starts without the connections of some nodes", "room", r.id.String(), "nodes", missing)
 			return
 		}
 	}
 }
 
 // roll asks one node whether it has connections of a room that this node has taken.
-func (s *Scheduler) roll(ctx context.Context, node string, id store.RoomID, epoch uint64) (coming bool) {
+func (s *Scheduler) roll(ctx context.Context, node string, id store.RoomID, epoch uint64, dead bool) (coming bool) {
 	stream, err := s.o.Cluster.Open(ctx, node)
 	if err != nil {
 		return false // it does not answer: its clients come back by themselves
@@ -202,7 +211,7 @@ func (s *Scheduler) roll(ctx context.Context, node string, id store.RoomID, epoc
 	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
 	defer stop()
 	defer stream.Close()
-	if stream.Send(appendRoll(id, epoch)) != nil {
+	if stream.Send(appendRoll(id, epoch, dead)) != nil {
 		return false
 	}
 	b, err := stream.Recv(16)
@@ -210,7 +219,7 @@ func (s *Scheduler) roll(ctx context.Context, node string, id store.RoomID, epoc
 }
 
 // rolled answers a new owner, and sends this node's connections of the room there.
-func (s *Scheduler) rolled(owner string, id store.RoomID, epoch uint64) (coming bool) {
+func (s *Scheduler) rolled(owner string, id store.RoomID, epoch uint64, dead bool) (coming bool) {
 	s.mu.Lock()
 	r := s.rooms[id]
 	s.mu.Unlock()
@@ -222,14 +231,14 @@ func (s *Scheduler) rolled(owner string, id store.RoomID, epoch uint64) (coming 
 	if r.dead || r.closing || r.members == 0 || epoch < r.epoch {
 		return false
 	}
-	if r.away != nil && r.away.node != owner {
-		go r.away.stream.Close() // its owner has been overtaken
+	if dead && r.away != nil && r.away.node != owner {
+		go r.away.stream.Close() // otherwise its owner is about to say that the room moves
 	}
 	if r.owns && epoch > r.epoch {
 		r.abandoned = true
 	}
-	r.hint = owner
-	r.start()
+	r.called = owner
+	r.stir()
 	r.nudge()
 	return len(r.sockets) > 0 || r.away != nil || !r.owns
 }
@@ -274,9 +283,9 @@ func (r *room) turnAway() {
 	}
 }
 
-func (r *room) setHint(node string) {
+func (r *room) setHint(node string, recorded bool) {
 	r.mu.Lock()
-	r.hint = node
+	r.hint, r.recorded = node, recorded
 	r.mu.Unlock()
 }
 
@@ -311,6 +320,7 @@ func (r *room) seal() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sealing = true
+	r.answerQueue()
 	r.sealBy = r.s.o.Now().Add(sealTimeout)
 	for _, f := range r.fronts {
 		f.send([]byte{frameSeal})
@@ -465,7 +475,7 @@ func (r *room) disown(hint string) (fronts []*front) {
 		fronts = append(fronts, f)
 	}
 	r.fronts, r.homes, r.asked = nil, nil, nil
-	r.sealing, r.moveTo, r.hint = false, "", hint
+	r.sealing, r.moveTo, r.hint, r.recorded = false, "", hint, false
 	r.closes, r.done, r.outbox = nil, nil, true
 	r.stopTicker()
 	lost := r.notHandedOver()
@@ -477,6 +487,10 @@ func (r *room) disown(hint string) (fronts []*front) {
 	r.bytes = 0
 	for _, e := range r.mailbox {
 		r.bytes += eventBytes(e)
+	}
+	if r.full != nil { // gateways that wait for space find out
+		close(r.full)
+		r.full = nil
 	}
 	r.gaveBack()
 	return fronts
