@@ -53,7 +53,6 @@ type member struct {
 	*node
 	f    *fleet
 	id   string
-	cut  bool // guarded by the fleet's mu
 	dead bool
 	live []*pipe
 }

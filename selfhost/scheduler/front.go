@@ -96,7 +96,7 @@ func (s *Scheduler) acceptFront(node string, stream Stream, a attachFrame) {
 	err := f.read()
 	r.frontGone(f)
 	f.end()
-	if err != nil && s.ctx.Err() == nil {
+	if s.ctx.Err() == nil {
 		s.o.Log.Debug("a gateway's stream has ended", "room", r.id.String(), "node", node, "err", err)
 	}
 }
