@@ -3,12 +3,15 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/admission"
 )
 
@@ -21,6 +24,8 @@ const (
 	CommandToken = "token"
 	// CommandCheck loads [Command.Module] and prints its manifest, or why it does not load.
 	CommandCheck = "check"
+	// CommandCluster prints the nodes of a cluster, or where [Command.Room] is and why.
+	CommandCluster = "cluster"
 	// CommandVersion prints the version.
 	CommandVersion = "version"
 	// CommandHelp prints [Command.Help]: it was asked for.
@@ -37,7 +42,9 @@ type Command struct {
 	Token  Token
 	// Module is the file that is to be checked.
 	Module string
-	Help   string
+	// Room is the kind/room that the cluster command was asked for; empty: the nodes.
+	Room string
+	Help string
 }
 
 // Token is what the token command was asked for.
@@ -80,7 +87,7 @@ func Parse(args []string, env func(string) (string, bool), read func(string) ([]
 	if err != nil {
 		return nil, err
 	}
-	cmd := &Command{Name: line.command, Help: line.help, Module: line.module}
+	cmd := &Command{Name: line.command, Help: line.help, Module: line.module, Room: line.room}
 	if cmd.Name == CommandHelp || cmd.Name == CommandVersion {
 		return cmd, nil
 	}
@@ -96,6 +103,14 @@ func Parse(args []string, env func(string) (string, bool), read func(string) ([]
 		err = checkServe(cmd.Config)
 	case CommandToken:
 		err = cmd.readToken(line)
+	case CommandCluster:
+		kind, room, _ := strings.Cut(cmd.Room, "/")
+		switch {
+		case len(cmd.Config.Redis) == 0:
+			err = bad("redis", "not set", errors.New("required: set "+find("redis").env()+" or --redis"))
+		case cmd.Room != "" && !(abi.ValidName(kind) && abi.ValidName(room)):
+			err = &Error{Setting: "room", Source: "argument", Reason: "is not kind/room, such as chat/lobby", Err: ErrSetting}
+		}
 	case CommandCheck:
 		if cmd.Module == "" {
 			err = &Error{Setting: "module", Source: "argument", Reason: "is empty", Err: ErrSetting}
@@ -165,6 +180,12 @@ func build(command string, all map[string]given, read func(string) ([]byte, erro
 	if err := readSecrets(c, read); err != nil {
 		return nil, err
 	}
+	if err := readClusterSecret(c, read); err != nil {
+		return nil, err
+	}
+	if c.ClusterAddress == "" {
+		c.ClusterAddress = c.ClusterListen
+	}
 	if c.CacheDir == "" {
 		c.CacheDir = filepath.Join(c.Data, "cache")
 	}
@@ -208,8 +229,52 @@ func readSecrets(c *Config, read func(string) ([]byte, error)) error {
 	return nil
 }
 
+// readClusterSecret reads the file of the cluster's secret, if there is one.
+func readClusterSecret(c *Config, read func(string) ([]byte, error)) error {
+	g, ok := c.given["cluster-secret-file"]
+	if !ok || g.values[0] == "" {
+		return nil
+	}
+	if len(c.ClusterSecret) > 0 {
+		return bad("cluster-secret-file", g.source, errors.New("cluster-secret ("+c.Source("cluster-secret")+") is set too: keep one of them"))
+	}
+	data, err := read(g.values[0])
+	if err != nil {
+		return bad("cluster-secret-file", g.source, errors.New("cannot be read: "+cause(err)))
+	}
+	if err := clusterSecret(c, []string{strings.TrimSpace(string(data))}); err != nil {
+		return bad("cluster-secret-file", g.source, err)
+	}
+	return nil
+}
+
+// checkCluster checks what the settings of a cluster say together.
+func checkCluster(c *Config) error {
+	certs := c.ClusterCert != "" || c.ClusterKey != "" || c.ClusterCA != ""
+	host, _, _ := net.SplitHostPort(c.ClusterAddress)
+	ip, _ := netip.ParseAddr(host)
+	switch {
+	case len(c.Redis) == 0:
+		return nil
+	case len(c.ClusterSecret) == 0 && !certs:
+		return bad("cluster-secret", "not set", errors.New("required with redis: set "+find("cluster-secret").env()+", --cluster-secret-file or --cluster-cert"))
+	case len(c.ClusterSecret) > 0 && certs:
+		return bad("cluster-cert", c.Source("cluster-cert"), errors.New("cluster-secret is set too: keep one of them"))
+	case certs && (c.ClusterCert == "" || c.ClusterKey == "" || c.ClusterCA == ""):
+		return bad("cluster-cert", c.Source("cluster-cert"), errors.New("cluster-cert, cluster-key and cluster-ca go together"))
+	case host == "" || ip.IsValid() && ip.IsUnspecified():
+		return bad("cluster-address", c.Source("cluster-address"), errors.New(c.ClusterAddress+" names no host that other nodes could reach: set cluster-address"))
+	case c.RedisMaster != "" && c.RedisCluster:
+		return bad("redis-master", c.Source("redis-master"), errors.New("redis-cluster is set too: Sentinels or a Redis Cluster, not both"))
+	}
+	return nil
+}
+
 // checkServe checks what settings say together.
 func checkServe(c *Config) error {
+	if err := checkCluster(c); err != nil {
+		return err
+	}
 	switch {
 	case c.Dev && !loopback(c.Listen):
 		return bad("listen", c.Source("listen"), errors.New(c.Listen+" is not a loopback address, and dev ("+c.Source("dev")+") gives tokens to whoever asks: use 127.0.0.1, [::1] or localhost"))

@@ -55,6 +55,26 @@ type Config struct {
 	HelloTimeout     time.Duration
 	RequestTimeout   time.Duration
 
+	// Redis are the URLs of the Redis that nodes share; empty: this is the only node.
+	Redis []string
+	// RedisMaster is the name that Sentinels at the URLs know the master under; RedisCluster says
+	// that the URLs are nodes of a Redis Cluster.
+	RedisMaster  string
+	RedisCluster bool
+	// RedisPrefix begins every key.
+	RedisPrefix string
+	// ClusterListen is the address for other nodes, ClusterAddress where they reach it. Never empty
+	// with Redis.
+	ClusterListen, ClusterAddress string
+	// ClusterSecret authenticates nodes to each other, or ClusterCert, ClusterKey and ClusterCA, which
+	// are names of PEM files, do.
+	ClusterSecret                      []byte
+	ClusterCert, ClusterKey, ClusterCA string
+	// ClusterLease is how long a node that does not answer counts as alive, ClusterWeight its
+	// share of the rooms in relation to others'.
+	ClusterLease  time.Duration
+	ClusterWeight int
+
 	// Workers is how many turns compute at one time; 0: as many as there are cores.
 	Workers int
 	// MemoryPerRoom is the cap of one room's memory in bytes, a multiple of 64 KiB.

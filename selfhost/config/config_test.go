@@ -50,6 +50,7 @@ func TestDefaults(t *testing.T) {
 		ConnectsPerSecondPerAddress: 100, ConnectBurstPerAddress: 400,
 		Heartbeat: 25 * time.Second, HandshakeTimeout: 10 * time.Second, HelloTimeout: 10 * time.Second, RequestTimeout: 30 * time.Second,
 		MemoryPerRoom: 64 << 20, TurnBudget: 20 * time.Millisecond, RoomBudget: 200 * time.Millisecond,
+		RedisPrefix: "oriel", ClusterListen: "127.0.0.1:7946", ClusterAddress: "127.0.0.1:7946", ClusterLease: 5 * time.Second, ClusterWeight: 100,
 		CacheDir: filepath.Join("data", "cache"), DrainTimeout: 30 * time.Second, DrainSpread: 5 * time.Second, LogFormat: LogText,
 	}
 	if cmd.Name != CommandServe || !reflect.DeepEqual(c, want) {
@@ -89,6 +90,19 @@ var samples = map[string]sample{
 	"handshake-timeout":               {text: "3s", field: "HandshakeTimeout", want: 3 * time.Second},
 	"hello-timeout":                   {text: "4s", field: "HelloTimeout", want: 4 * time.Second},
 	"request-timeout":                 {text: "5s", field: "RequestTimeout", want: 5 * time.Second},
+	"redis":                           {text: "redis://10.0.0.1:6379,redis://10.0.0.2:6379", file: `["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"]`, field: "Redis"},
+	"redis-master":                    {text: "oriel", field: "RedisMaster", want: "oriel"},
+	"redis-cluster":                   {text: "true", file: "true", field: "RedisCluster", want: true},
+	"redis-prefix":                    {text: "rooms.2", field: "RedisPrefix", want: "rooms.2"},
+	"cluster-listen":                  {text: "10.0.0.1:7000", field: "ClusterListen", more: []string{"ClusterAddress"}, want: "10.0.0.1:7000"},
+	"cluster-address":                 {text: "node1:7000", field: "ClusterAddress", want: "node1:7000"},
+	"cluster-secret":                  {text: testSecret, field: "ClusterSecret"},
+	"cluster-secret-file":             {text: "secret.txt", field: "ClusterSecret"},
+	"cluster-cert":                    {text: "n.pem", field: "ClusterCert", want: "n.pem"},
+	"cluster-key":                     {text: "n.key", field: "ClusterKey", want: "n.key"},
+	"cluster-ca":                      {text: "ca.pem", field: "ClusterCA", want: "ca.pem"},
+	"cluster-lease":                   {text: "10s", field: "ClusterLease", want: 10 * time.Second},
+	"cluster-weight":                  {text: "50", file: "50", field: "ClusterWeight", want: 50},
 	"workers":                         {text: "3", file: "3", field: "Workers", want: 3},
 	"memory-per-room":                 {text: "32MiB", field: "MemoryPerRoom", want: uint64(32 << 20)},
 	"turn-budget":                     {text: "5ms", field: "TurnBudget", more: []string{"RoomBudget"}, want: 5 * time.Millisecond},
@@ -113,7 +127,7 @@ func sameField(a, b any) bool {
 func TestEverySourceSetsEveryField(t *testing.T) {
 	typ := reflect.TypeFor[Config]()
 	set := map[string]bool{}
-	files := map[string]string{"secrets.txt": "# first signs\n\n" + testSecret + "3\r\n" + testSecret + "4"}
+	files := map[string]string{"secrets.txt": "# first signs\n\n" + testSecret + "3\r\n" + testSecret + "4", "secret.txt": testSecret + "\n"}
 	for i := range settings {
 		s := &settings[i]
 		sample, ok := samples[s.name]
@@ -126,6 +140,9 @@ func TestEverySourceSetsEveryField(t *testing.T) {
 		if sample.field == "Secrets" {
 			base.env = map[string]string{"ORIEL_DEV": "1"}
 		}
+		if sample.field == "Redis" {
+			base.env["ORIEL_CLUSTER_SECRET"] = testSecret
+		}
 		before, err := base.parse("serve")
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +153,7 @@ func TestEverySourceSetsEveryField(t *testing.T) {
 		}
 		flag := world{env: base.env, files: files}
 		env := world{env: map[string]string{s.env(): sample.text}, files: files}
-		file := world{env: map[string]string{configEnv: "oriel.toml"}, files: map[string]string{"oriel.toml": s.name + " = " + toml, "secrets.txt": files["secrets.txt"]}}
+		file := world{env: map[string]string{configEnv: "oriel.toml"}, files: map[string]string{"oriel.toml": s.name + " = " + toml, "secrets.txt": files["secrets.txt"], "secret.txt": files["secret.txt"]}}
 		for k, v := range base.env {
 			env.env[k], file.env[k] = v, v
 		}

@@ -16,6 +16,7 @@ type commandLine struct {
 	help    string // of CommandHelp
 	config  string
 	module  string
+	room    string
 	token   tokenFlags
 	flags   map[string]given
 }
@@ -52,11 +53,17 @@ type checkCommand struct {
 	Module string `arg:"" placeholder:"FILE" help:"Room module, a .wasm file."`
 }
 
+type clusterCommand struct {
+	fileFlag
+	Room string `arg:"" optional:"" placeholder:"KIND/ROOM" help:"Say where this room runs, and why."`
+}
+
 type grammar struct {
-	Serve   serveCommand `cmd:"" help:"Run a node."`
-	Token   tokenCommand `cmd:"" help:"Print a token that the configured secret has signed."`
-	Check   checkCommand `cmd:"" help:"Load a module and print its manifest, or in one line why it does not load."`
-	Version struct{}     `cmd:"" help:"Print the version."`
+	Serve   serveCommand   `cmd:"" help:"Run a node."`
+	Token   tokenCommand   `cmd:"" help:"Print a token that the configured secret has signed."`
+	Check   checkCommand   `cmd:"" help:"Load a module and print its manifest, or in one line why it does not load."`
+	Cluster clusterCommand `cmd:"" help:"Print the nodes of a cluster and their shares of the rooms, or where a room runs."`
+	Version struct{}       `cmd:"" help:"Print the version."`
 }
 
 // parseArgs parses the arguments behind the program's name.
@@ -98,6 +105,8 @@ func parseArgs(args []string) (*commandLine, error) {
 		line.config = g.Serve.Config
 	case CommandToken:
 		line.config, line.token = g.Token.Config, g.Token.tokenFlags
+	case CommandCluster:
+		line.config, line.room = g.Cluster.Config, g.Cluster.Room
 	case CommandCheck:
 		line.config, line.module = g.Check.Config, g.Check.Module
 	}

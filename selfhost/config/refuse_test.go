@@ -162,6 +162,19 @@ func TestSettingsTogether(t *testing.T) {
 		{[]string{"--dev", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"}, "", ""},
 		{[]string{"--dev", "--turn-budget=500ms"}, "", ""},
 		{[]string{"--dev", "--turn-budget=500ms", "--room-budget=499ms"}, "room-budget", "less than turn-budget"},
+		{[]string{"--dev", "--redis=redis://r"}, "cluster-secret", "required with redis"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret=" + testSecret}, "", ""},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret-file=s"}, "", ""},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret-file=s", "--cluster-secret=" + testSecret}, "cluster-secret-file", "is set too"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret-file=missing"}, "cluster-secret-file", "cannot be read"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret=short"}, "cluster-secret", "32 to 1024"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-cert=c"}, "cluster-cert", "go together"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-cert=c", "--cluster-key=k", "--cluster-ca=a"}, "", ""},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret=" + testSecret, "--cluster-ca=a"}, "cluster-cert", "keep one of them"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret=" + testSecret, "--cluster-listen=:7946"}, "cluster-address", "names no host"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret=" + testSecret, "--cluster-listen=0.0.0.0:7946"}, "cluster-address", "names no host"},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret=" + testSecret, "--cluster-listen=:7946", "--cluster-address=n1:7946"}, "", ""},
+		{[]string{"--dev", "--redis=redis://r", "--cluster-secret=" + testSecret, "--redis-master=m", "--redis-cluster"}, "redis-master", "not both"},
 	} {
 		_, err := world{files: files}.parse(append([]string{"serve"}, tt.args...)...)
 		var e *Error

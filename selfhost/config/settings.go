@@ -89,6 +89,7 @@ const (
 	groupAdmission   = "Admission"
 	groupLimits      = "Limits"
 	groupConnections = "Connections"
+	groupCluster     = "Cluster"
 	groupRooms       = "Rooms"
 	groupEnd         = "Shutdown"
 	groupLogs        = "Logs"
@@ -208,6 +209,72 @@ var settings = []setting{
 		name: "request-timeout", group: groupConnections, placeholder: "DURATION", standard: "30s",
 		help: "Time for an HTTP request to a room, its answer included.",
 		set:  duration(func(c *Config) *time.Duration { return &c.RequestTimeout }, "100ms", "10m"),
+	},
+
+	{
+		name: "redis", group: groupCluster, placeholder: "URL", list: true, secret: true, also: []string{CommandCluster},
+		help: "Redis that the nodes share, redis://[USER:PASSWORD@]HOST:PORT[/DB], or rediss:// for TLS; several for Sentinels or a Redis Cluster. It keeps the rooms then, not the data folder. Not set: this is the only node.",
+		set:  list(func(c *Config) *[]string { return &c.Redis }, 32, 1024),
+	},
+	{
+		name: "redis-master", group: groupCluster, placeholder: "NAME", also: []string{CommandCluster},
+		help: "Name of the master at the Sentinels that redis lists. Not set: they are no Sentinels.",
+		set:  text(func(c *Config) *string { return &c.RedisMaster }, 0, 256),
+	},
+	{
+		name: "redis-cluster", group: groupCluster, also: []string{CommandCluster},
+		help: "What redis lists are nodes of a Redis Cluster.",
+		set:  toggle(func(c *Config) *bool { return &c.RedisCluster }),
+	},
+	{
+		name: "redis-prefix", group: groupCluster, placeholder: "TEXT", standard: "oriel", also: []string{CommandCluster},
+		help: "Begins every key in Redis. Nodes with the same one are a cluster.",
+		set:  prefix,
+	},
+	{
+		name: "cluster-listen", group: groupCluster, placeholder: "HOST:PORT", standard: "127.0.0.1:7946",
+		help: "Address for the other nodes.",
+		set:  address(func(c *Config) *string { return &c.ClusterListen }, true),
+	},
+	{
+		name: "cluster-address", group: groupCluster, placeholder: "HOST:PORT",
+		help: "Where other nodes reach cluster-listen, if that names no single host. Not set: cluster-listen.",
+		set:  address(func(c *Config) *string { return &c.ClusterAddress }, false),
+	},
+	{
+		name: "cluster-secret", group: groupCluster, placeholder: "TEXT", secret: true,
+		help: "Secret that all nodes share, at least 32 characters: the links between them are encrypted, and who does not know it is no node. With redis this, cluster-secret-file or cluster-cert is required.",
+		set:  clusterSecret,
+	},
+	{
+		name: "cluster-secret-file", group: groupCluster, placeholder: "FILE",
+		help: "File with that secret.",
+		set:  func(*Config, []string) error { return nil }, // see readClusterSecret
+	},
+	{
+		name: "cluster-cert", group: groupCluster, placeholder: "FILE",
+		help: "This node's certificate, PEM, for the links between nodes, in place of a secret; with cluster-key and cluster-ca.",
+		set:  text(func(c *Config) *string { return &c.ClusterCert }, 0, 4096),
+	},
+	{
+		name: "cluster-key", group: groupCluster, placeholder: "FILE",
+		help: "Its key.",
+		set:  text(func(c *Config) *string { return &c.ClusterKey }, 0, 4096),
+	},
+	{
+		name: "cluster-ca", group: groupCluster, placeholder: "FILE",
+		help: "Certificates of the authorities that other nodes' certificates are from.",
+		set:  text(func(c *Config) *string { return &c.ClusterCA }, 0, 4096),
+	},
+	{
+		name: "cluster-lease", group: groupCluster, placeholder: "DURATION", standard: "5s",
+		help: "Time after which a node that does not answer is dead and its rooms are taken over. The same on every node.",
+		set:  duration(func(c *Config) *time.Duration { return &c.ClusterLease }, "1s", "1m"),
+	},
+	{
+		name: "cluster-weight", group: groupCluster, placeholder: "N", standard: "100",
+		help: "This node's share of the rooms, in relation to the other nodes'.",
+		set:  number(func(c *Config) *int { return &c.ClusterWeight }, 1, 1000),
 	},
 
 	{

@@ -283,3 +283,27 @@ func logFormat(c *Config, values []string) error {
 	}
 	return fmt.Errorf("%q is neither text nor json", values[0])
 }
+
+// clusterSecret takes the secret of the links between nodes. Its errors do not hold it.
+func clusterSecret(c *Config, values []string) error {
+	s := values[0]
+	if s == "" {
+		c.ClusterSecret = nil
+		return nil
+	}
+	if len(s) < 32 || len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("is not 32 to 1024 printable characters without spaces: use `openssl rand -base64 48`")
+	}
+	c.ClusterSecret = []byte(s)
+	return nil
+}
+
+// prefix takes what begins keys: braces would move the keys of one room to several slots.
+func prefix(c *Config, values []string) error {
+	s := values[0]
+	if s == "" || len(s) > 64 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		return fmt.Errorf("%q is not 1 to 64 letters, digits, dots, dashes and underscores", s)
+	}
+	c.RedisPrefix = s
+	return nil
+}
