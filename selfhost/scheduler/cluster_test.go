@@ -172,3 +172,105 @@ func TestLinkBreaks(t *testing.T) {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// TestVacate drains a node: its rooms are elsewhere before its clients are sent away, and those of
+// other nodes do not notice.
+func TestVacate(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	names := []string{"one", "two", "three", "four"}
+	clients := make(map[string]*client)
+	for _, name := range names {
+		c := f.nodes["b"].dial("desk", name, "bob")
+		c.expect("welcome bob")
+		c.send("count")
+		c.expect("n=1")
+		clients[name] = c
+	}
+	ann := f.nodes["a"].dial("desk", "one", "ann")
+	ann.expect("welcome ann")
+	f.mu.Lock()
+	f.others = "b"
+	f.mu.Unlock()
+	f.rebalance()
+	if err := f.nodes["a"].scheduler.Vacate(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		f.awaitOwner(store.RoomID{Kind: "desk", Name: name}, "b")
+		clients[name].send("count")
+		clients[name].expect("n=2")
+	}
+	ann.send("count") // through the node that drains
+	ann.expect("n=3")
+}
+
+// TestWhatARoomOwes moves a room with an alarm that is set, and has rooms of two nodes tell each other.
+func TestWhatARoomOwes(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	two := store.RoomID{Kind: "desk", Name: "two"}
+	f.place("b", two)
+	bob := f.nodes["b"].dial("desk", "two", "bob")
+	bob.expect("welcome bob")
+	ann := f.nodes["a"].dial("desk", "one", "ann")
+	ann.expect("welcome ann")
+	ann.send("tell two")
+	bob.expect("told by one for ann")
+	bob.send("tell one")
+	ann.expect("told by two for bob")
+	ann.send("alarm 200")
+	ann.expect("set")
+	f.place("b", deskOne)
+	ann.expect("alarm")
+}
+
+// TestFailedCommitsAcrossNodes: turns that are void are void for clients of other nodes too.
+func TestFailedCommitsAcrossNodes(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	bob := f.nodes["b"].dial("desk", "one", "bob")
+	bob.expect("welcome bob")
+	f.fail.Store(true)
+	bob.send("count")
+	bob.expect("rejected: storage_unavailable: count")
+	f.fail.Store(false)
+	bob.send("count")
+	bob.expect("n=1")
+	f.fail.Store(true)
+	if status, _ := f.nodes["b"].get("desk/one/n"); status != 200 { // reads need no commit
+		t.Errorf("a read answers %d", status)
+	}
+}
+
+// TestOwnerOvertaken: an owner whose lease ended is refused by the store; its own clients and those of
+// others are served by the next one, and nothing that was refused is seen by anybody.
+func TestOwnerOvertaken(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b", "c")
+	f.place("c", deskOne)
+	cid := f.nodes["c"].dial("desk", "one", "cid")
+	cid.expect("welcome cid")
+	ann := f.nodes["a"].dial("desk", "one", "ann")
+	ann.expect("welcome ann")
+	f.mu.Lock()
+	f.nodes["c"].expired = true // the others hold it for dead, and it does not know
+	delete(f.ring, deskOne)
+	f.mu.Unlock()
+	f.breakLinks("c")
+	bob := f.nodes["b"].dial("desk", "one", "bob") // has a take the room over
+	bob.expect("welcome bob")
+	f.awaitOwner(deskOne, "a")
+	cid.send("count") // the store refuses it, and the old owner has nowhere to go
+	if code := ann.closed(); code != abi.CodeRestarting {
+		t.Errorf("a gateway's client of the old owner was told %v", code)
+	}
+	bob.send("count")
+	for got := bob.receive(); got != "n=1"; got = bob.receive() {
+		if strings.HasPrefix(got, "n=") {
+			t.Fatalf("what was refused was counted: %q", got)
+		}
+	}
+	f.mu.Lock()
+	f.nodes["c"].expired = false // it is back, under another lease
+	f.mu.Unlock()
+	if code := cid.closed(); code != abi.CodeRestarting {
+		t.Errorf("a client of the old owner was told %v", code)
+	}
+}

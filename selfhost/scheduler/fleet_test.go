@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 type fleet struct {
 	t     *testing.T
 	inner store.Store
+	fail  atomic.Bool // every commit fails for certain
 
 	opening sync.Mutex // held while a room changes its owner
 
@@ -54,17 +56,25 @@ type member struct {
 	f    *fleet
 	id   string
 	dead bool
-	live []*pipe
+	// expired: the node is cut off, and the others hold it for dead; it does not know.
+	expired bool
+	live    []*pipe
 }
 
 func newFleet(t *testing.T, m *rooms.Module, ids ...string) *fleet {
-	inner, err := pebble.OpenMemory(pebble.Options{})
+	f := &fleet{t: t, nodes: make(map[string]*member), ring: make(map[store.RoomID]string), others: ids[0],
+		owners: make(map[store.RoomID]*owned), epochs: make(map[store.RoomID]uint64), left: make(map[store.RoomID]store.Left)}
+	var err error
+	f.inner, err = pebble.OpenMemory(pebble.Options{Fault: func(store.RoomID, uint64) error {
+		if f.fail.Load() {
+			return errors.New("as the test asked")
+		}
+		return nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = inner.Close() })
-	f := &fleet{t: t, inner: inner, nodes: make(map[string]*member), ring: make(map[store.RoomID]string), others: ids[0],
-		owners: make(map[store.RoomID]*owned), epochs: make(map[store.RoomID]uint64), left: make(map[store.RoomID]store.Left)}
+	t.Cleanup(func() { _ = f.inner.Close() })
 	for i, id := range ids {
 		f.join(m, id, uint64(i+1))
 	}
@@ -199,7 +209,7 @@ func (n *member) Peers() (ids []string) {
 	n.f.mu.Lock()
 	defer n.f.mu.Unlock()
 	for id, p := range n.f.nodes {
-		if id != n.id && !p.dead {
+		if id != n.id && !p.dead && !p.expired {
 			ids = append(ids, id)
 		}
 	}
@@ -210,7 +220,7 @@ func (n *member) Open(_ context.Context, to string) (scheduler.Stream, error) {
 	n.f.mu.Lock()
 	defer n.f.mu.Unlock()
 	peer := n.f.nodes[to]
-	if peer == nil || peer.dead || n.dead {
+	if peer == nil || peer.dead || n.dead || peer.expired || n.expired {
 		return nil, fmt.Errorf("no way from %s to %q", n.id, to)
 	}
 	a, b := newPipe()
@@ -288,9 +298,9 @@ func (s sharedStore) Open(ctx context.Context, id store.RoomID) (store.Room, err
 	defer f.opening.Unlock()
 	f.mu.Lock()
 	old := f.owners[id]
-	if s.n.dead || old != nil && old.node != s.n.id && !f.nodes[old.node].dead {
+	if s.n.dead || old != nil && old.node != s.n.id && !f.nodes[old.node].dead && !f.nodes[old.node].expired || s.n.expired {
 		defer f.mu.Unlock()
-		if s.n.dead {
+		if s.n.dead || s.n.expired {
 			return nil, store.ErrFenced
 		}
 		return nil, &store.OwnedError{Owner: store.Owner{Node: old.node, Epoch: old.state.Epoch}}
