@@ -169,6 +169,9 @@ func (p *Proxy) AwaitDropped(times int) {
 // HoldAsks keeps what the clients send on its way, until it is let go.
 func (p *Proxy) HoldAsks(hold bool) { p.set(func() { p.asks.hold = hold }) }
 
+// HoldAnswers keeps what the server answers on its way, until it is let go.
+func (p *Proxy) HoldAnswers(hold bool) { p.set(func() { p.answers.hold = hold }) }
+
 // Refuse closes new connections at once, or no longer does.
 func (p *Proxy) Refuse(refuse bool) { p.set(func() { p.refuse = refuse }) }
 
