@@ -65,7 +65,7 @@ check: node_modules/.package-lock.json $(MODULE) $(EDGE) ## formats, vet, linter
 
 test: check test-go test-race test-fuzz test-client test-edge test-browser ## everything; installs what it needs
 
-test-go: $(MODULE) $(PAGE) ## Go: unit, conformance, crash and hostile-input tests
+test-go: $(MODULE) $(PAGE) | tools ## Go: unit, conformance, crash and hostile-input tests
 	go test -timeout 15m ./...
 
 # The race detector needs cgo, and takes long on what computes: -short leaves that out.
@@ -109,6 +109,7 @@ tools:
 	@need=(); \
 	command -v chromium >/dev/null || need+=(chromium); \
 	command -v gcc >/dev/null || need+=(gcc libc6-dev); \
+	command -v redis-server >/dev/null || need+=(redis-server); \
 	if (($${#need[@]})); then \
 		sudo=(); [[ $$(id -u) == 0 ]] || sudo=(sudo); \
 		"$${sudo[@]}" apt-get update -qq; \

@@ -11,6 +11,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
+	"github.com/oriel-rooms/oriel/selfhost/store/internal/rows"
 )
 
 // chatCommit is about what a message of a chat room writes.
@@ -160,7 +161,7 @@ func BenchmarkRead(b *testing.B) {
 	})
 	b.Run("engine", func(b *testing.B) {
 		for b.Loop() {
-			r.cache.remove(string(key))
+			r.cache.RemoveSpan(&rows.Span{Start: string(key), End: string(key) + "\x00"})
 			if _, ok, err := r.Get(ctx, key); !ok || err != nil {
 				b.Fatal(err)
 			}

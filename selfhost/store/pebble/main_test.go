@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -87,27 +86,6 @@ func del(k string) store.Write { return store.Write{Op: store.Delete, Key: []byt
 
 func delRange(a, b string) store.Write {
 	return store.Write{Op: store.DeleteRange, Key: []byte(a), End: []byte(b)}
-}
-
-func list(t testing.TB, r store.Room, q abi.ListRequest) (rows []string, more bool) {
-	t.Helper()
-	res, err := r.List(ctx, q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range res.Entries {
-		rows = append(rows, string(e.Key)+"="+string(e.Value))
-	}
-	return rows, res.More
-}
-
-func all(t testing.TB, r store.Room) []string {
-	t.Helper()
-	rows, more := list(t, r, abi.ListRequest{Limit: abi.MaxListEntries})
-	if more {
-		t.Fatal("too many rows")
-	}
-	return rows
 }
 
 func get(t testing.TB, r store.Room, key string) string {

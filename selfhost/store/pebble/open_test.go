@@ -12,7 +12,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
-	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -82,56 +81,7 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
-func TestClosed(t *testing.T) {
-	s := memory(t, Options{})
-	r := openRoom(t, s, roomA)
-	if err := wait(r, store.Commit{Number: 1, Writes: []store.Write{put("a", "b")}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if !s.Away() || s.Err() != nil {
-		t.Error("a closed store is away, and has not stopped")
-	}
-	_, _, err1 := r.Get(ctx, []byte("zz"))
-	_, err2 := r.List(ctx, abi.ListRequest{Limit: 1})
-	_, _, err3 := r.Outbox(ctx, 0, 1)
-	_, err4 := s.Open(ctx, store.RoomID{Kind: "x", Name: "y"})
-	_, err5 := r.Reset(ctx)
-	err6 := wait(r, store.Commit{Number: 2, Host: []byte{}})
-	var err7 error
-	for _, err := range s.Alarms(ctx, 1) {
-		err7 = err
-	}
-	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
-		if !errors.Is(err, store.ErrClosed) {
-			t.Errorf("call %d: %v", i+1, err)
-		}
-	}
-	_ = s.Stats()
-}
-
-func TestCloseAnswers(t *testing.T) {
-	var hold gate
-	hold.close()
-	s := memory(t, Options{Fault: hold.fault})
-	r := openRoom(t, s, roomA)
-	var answers []error
-	for n := range uint64(5) {
-		r.Commit(store.Commit{Number: n + 1, Writes: []store.Write{put("a", "b")}}, func(err error) { answers = append(answers, err) })
-	}
-	closed := make(chan error, 1)
-	go func() { closed <- s.Close() }()
-	hold.open()
-	if err := <-closed; err != nil {
-		t.Fatal(err)
-	}
-	if len(answers) != 5 || errors.Join(answers...) != nil {
-		t.Errorf("answers %v", answers)
-	}
-}
-
+// A store that is closed in good order leaves no goroutine, the engine's included.
 func TestNoLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	s, err := Open(t.TempDir(), Options{RelaxedSync: time.Hour})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
+	"github.com/oriel-rooms/oriel/selfhost/store/internal/rows"
 )
 
 // GetCached implements host.CachedStorage.
@@ -26,10 +27,10 @@ func (r *room) GetCached(key []byte) (value []byte, ok, hit bool) {
 func (r *room) lookup(key []byte) (value []byte, ok, hit bool, retired uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if value, ok, hit = r.overlay.get(key); hit {
+	if value, ok, hit = r.overlay.Get(key); hit {
 		return value, ok, hit, 0
 	}
-	value, ok, hit = r.cache.get(key)
+	value, ok, hit = r.cache.Get(key)
 	return value, ok, hit, r.retired
 }
 
@@ -75,7 +76,7 @@ func (r *room) remember(key, value []byte, ok bool, retired uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.retired == retired && !r.closed {
-		r.cache.put(string(key), value, !ok)
+		r.cache.Put(rows.Row{Key: string(key), Value: value, Deleted: !ok})
 	}
 }
 
@@ -107,7 +108,7 @@ func (r *room) list(ctx context.Context, q abi.ListRequest) (res abi.ListRespons
 	// First what is pending, then the engine's view: a commit that becomes durable in
 	// between is then in both, and not in neither.
 	r.mu.Lock()
-	over := r.overlay.snapshot(q.Start, q.End, q.Reverse)
+	over := r.overlay.Snapshot(q.Start, q.End, q.Reverse)
 	r.mu.Unlock()
 	it, err := r.s.db.NewIter(&engine.IterOptions{
 		LowerBound: append(bytes.Clone(r.rows), q.Start...),
@@ -116,92 +117,41 @@ func (r *room) list(ctx context.Context, q abi.ListRequest) (res abi.ListRespons
 	if err != nil {
 		return res, err
 	}
-	m := merge{it: it, prefix: len(r.rows), over: over, reverse: q.Reverse}
-	res, err = m.take(ctx, q.Limit)
+	res, err = rows.List(ctx, &source{it: it, prefix: len(r.rows), reverse: q.Reverse}, over, q.Limit, q.Reverse)
 	return res, errors.Join(err, it.Close())
 }
 
-// A merge walks over the engine's rows and the pending ones in one order.
-type merge struct {
+// A source gives the engine's rows to [rows.List].
+type source struct {
 	it      *engine.Iterator
 	prefix  int
-	over    snapshot
 	reverse bool
+	began   bool
 }
 
-func (m *merge) take(ctx context.Context, limit int) (res abi.ListResponse, err error) {
-	size := 0
-	add := func(key, value []byte) bool {
-		size += len(key) + len(value)
-		if len(res.Entries) == limit || len(res.Entries) > 0 && size > abi.MaxListBytes {
-			res.More = true
-			return false
-		}
-		row := append(append(make([]byte, 0, len(key)+len(value)), key...), value...)
-		n := len(key)
-		res.Entries = append(res.Entries, abi.Entry{Key: row[:n:n], Value: row[n:]})
-		return true
+// Next implements [rows.Source].
+func (s *source) Next() bool {
+	first := !s.began
+	s.began = true
+	switch {
+	case first && s.reverse:
+		return s.it.Last()
+	case first:
+		return s.it.First()
+	case s.reverse:
+		return s.it.Prev()
 	}
-	rows := m.over.rows
-	valid := m.first()
-	for n := 0; valid || len(rows) > 0; n++ {
-		if n%1024 == 1023 {
-			// A room may have buried millions of rows under one pending span.
-			if err := ctx.Err(); err != nil {
-				return abi.ListResponse{}, err
-			}
-		}
-		order := -1 // of the engine's row against the pending one
-		if !valid {
-			order = 1
-		} else if len(rows) > 0 {
-			order = bytes.Compare(m.key(), []byte(rows[0].key))
-			if m.reverse {
-				order = -order
-			}
-		}
-		if order < 0 {
-			if !m.over.hides(m.key()) {
-				value, err := m.it.ValueAndErr()
-				if err != nil {
-					return abi.ListResponse{}, err
-				}
-				if !add(m.key(), value) {
-					return res, nil
-				}
-			}
-			valid = m.next()
-			continue
-		}
-		if row := &rows[0]; !row.deleted && !add([]byte(row.key), row.value) {
-			return res, nil
-		}
-		rows = rows[1:]
-		if order == 0 {
-			valid = m.next()
-		}
-	}
-	if err := m.it.Error(); err != nil {
-		return abi.ListResponse{}, err
-	}
-	return res, nil
+	return s.it.Next()
 }
 
-func (m *merge) key() []byte { return m.it.Key()[m.prefix:] }
+// Key implements [rows.Source].
+func (s *source) Key() []byte { return s.it.Key()[s.prefix:] }
 
-func (m *merge) first() bool {
-	if m.reverse {
-		return m.it.Last()
-	}
-	return m.it.First()
-}
+// Value implements [rows.Source].
+func (s *source) Value() ([]byte, error) { return s.it.ValueAndErr() }
 
-func (m *merge) next() bool {
-	if m.reverse {
-		return m.it.Prev()
-	}
-	return m.it.Next()
-}
+// Err implements [rows.Source].
+func (s *source) Err() error { return s.it.Error() }
 
 // Outbox implements [store.Room].
 func (r *room) Outbox(ctx context.Context, after uint64, limit int) (rows []store.OutboxRow, more bool, err error) {

@@ -11,6 +11,7 @@ import (
 	engine "github.com/cockroachdb/pebble/v2"
 
 	"github.com/oriel-rooms/oriel/selfhost/store"
+	"github.com/oriel-rooms/oriel/selfhost/store/internal/rows"
 )
 
 // A room is an open room.
@@ -20,7 +21,7 @@ type room struct {
 	rows []byte // the prefix of its rows' keys
 	meta []byte // the key of its meta row
 
-	cache *roomCache
+	cache *rows.RoomCache
 
 	mu      sync.Mutex // guards all below
 	closed  bool
@@ -28,7 +29,7 @@ type room struct {
 	next    meta        // once all that was submitted is durable
 	sent    uint64      // the last number that this owner submitted
 	durable uint64      // the last number that was answered with nil, or loaded
-	overlay overlay
+	overlay rows.Overlay
 	waiting int    // commits without an answer
 	slow    int    // those of them that are not quick
 	bytes   int    // of them
@@ -44,7 +45,7 @@ func newRoom(s *Store, id store.RoomID) *room {
 		s: s, id: id,
 		rows:  roomKey(spaceRow, id),
 		meta:  roomKey(spaceMeta, id),
-		cache: s.cache.room(id),
+		cache: s.cache.Room(id),
 	}
 }
 
@@ -112,7 +113,7 @@ func (r *room) Busy() bool {
 func (r *room) Commit(c store.Commit, done func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := &pending{room: r, done: done, size: rowOverhead, err: r.accept(&c)}
+	p := &pending{room: r, done: done, size: rows.Overhead, err: r.accept(&c)}
 	switch {
 	case p.err != nil:
 		r.void = true
@@ -123,7 +124,7 @@ func (r *room) Commit(c store.Commit, done func(error)) {
 		p.size += c.Size()
 		p.batch, p.after = r.encode(&c)
 		r.next, r.sent = p.after, c.Number
-		r.overlay.add(c.Number, c.Writes)
+		r.overlay.Add(c.Number, rows.NewChange(c.Writes))
 	}
 	p.quick = r.slow == 0 && (p.batch == nil || c.Durability == store.Relaxed)
 	r.waiting++
@@ -153,7 +154,7 @@ func (r *room) accept(c *store.Commit) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	size := c.Size() + rowOverhead
+	size := c.Size() + rows.Overhead
 	if r.bytes > 0 && r.bytes+size > r.s.opts.RoomPendingBytes {
 		return fmt.Errorf("%w: %d bytes of the room", store.ErrBusy, r.bytes)
 	}
@@ -259,7 +260,7 @@ func (r *room) settle(p *pending, err error) {
 	}
 	if p.number > 0 {
 		r.durable = p.number
-		r.overlay.retire(p.number, r.cache)
+		r.overlay.Retire(p.number, r.cache)
 		r.retired++
 	}
 }
@@ -278,7 +279,7 @@ func (r *room) Reset(ctx context.Context) (store.State, error) {
 		r.mu.Unlock()
 		return fail(store.ErrPending)
 	}
-	r.overlay = overlay{}
+	r.overlay = rows.Overlay{}
 	r.mu.Unlock()
 	if err := r.load(ctx); err != nil {
 		return fail(err)
@@ -302,7 +303,7 @@ func (r *room) Close() error {
 	}
 	r.closed = true
 	r.mu.Unlock()
-	r.cache.removeSpan(&span{})
+	r.cache.Clear()
 	r.s.forget(r.id)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oriel-rooms/oriel/selfhost/store"
+	"github.com/oriel-rooms/oriel/selfhost/store/internal/rows"
 )
 
 type counters struct {
@@ -42,7 +43,7 @@ func (c *counters) answered(p *pending, err error) {
 		c.stats.Failed++
 	case p.number > 0:
 		c.stats.Commits++
-		c.stats.Bytes += uint64(p.size - rowOverhead)
+		c.stats.Bytes += uint64(p.size - rows.Overhead)
 	}
 }
 
@@ -53,7 +54,7 @@ func (s *Store) Stats() store.Stats {
 	s.statsMu.Unlock()
 	st.CacheHits, st.CacheMisses = s.cacheHits.Load(), s.cacheMisses.Load()
 	st.Stalls = s.stalls.Load()
-	st.CacheBytes = s.cache.bytes()
+	st.CacheBytes = s.cache.Bytes()
 	st.PendingBytes = int(s.committer.waiting.Load())
 	st.PendingCommits = int(s.pendingCommits.Load())
 	s.roomsMu.Lock()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
+	"github.com/oriel-rooms/oriel/selfhost/store/internal/rows"
 )
 
 const (
@@ -37,7 +38,7 @@ type Store struct {
 	fence *fence
 	lock  *engine.Lock
 	db    *engine.DB
-	cache *cache
+	cache *rows.Cache
 
 	roomsMu sync.Mutex // guards rooms
 	rooms   map[store.RoomID]*room
@@ -75,7 +76,7 @@ func OpenMemory(o Options) (*Store, error) {
 }
 
 func open(dir string, o Options) (*Store, error) {
-	s := &Store{dir: dir, opts: o, cache: newCache(o.CacheBytes), rooms: make(map[store.RoomID]*room)}
+	s := &Store{dir: dir, opts: o, cache: rows.NewCache(o.CacheBytes), rooms: make(map[store.RoomID]*room)}
 	s.committer.init(s)
 	s.fence = &fence{FS: o.FS, fail: s.stop}
 

@@ -1,30 +1,29 @@
-package pebble
+package storetest
 
 import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
-// TestHammer opens, commits in, reads, resets and closes rooms from many goroutines,
+// testHammer opens, commits in, reads, resets and closes rooms from many goroutines,
 // while others read the indexes and the counters, and closes the store in the middle.
-func TestHammer(t *testing.T) {
-	var hold gate
-	s, err := OpenMemory(Options{Fault: func(id store.RoomID, n uint64) error {
+func testHammer(t *testing.T, e Engine) {
+	var hold Gate
+	s := openStore(t, e, Options{Fault: func(id store.RoomID, n uint64) error {
 		if n%17 == 0 && rand.IntN(3) == 0 {
-			return errFault
+			return ErrFault
 		}
-		return hold.fault(id, n)
-	}, MemTableBytes: 1 << 20, CacheBytes: 64 << 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	closing := make(chan struct{})
+		return hold.Fault(id, n)
+	}, CacheBytes: 64 << 10})
+	closing, enough := make(chan struct{}), make(chan struct{})
+	var commits atomic.Int64
 	over := func(err error) bool {
 		select {
 		case <-closing:
@@ -49,11 +48,14 @@ func TestHammer(t *testing.T) {
 				failed := false
 				for k := range uint64(20) {
 					answers.Add(1)
-					c := store.Commit{Number: n + k + 1, Writes: []store.Write{put(fmt.Sprint(k), fmt.Sprint(round)), delRange("1", "2")}, Durability: store.Durability(rand.IntN(2)), Alarm: &store.Alarm{Scheduled: 1, Due: k}}
+					c := store.Commit{Number: n + k + 1, Writes: []store.Write{Put(fmt.Sprint(k), fmt.Sprint(round)), DeleteRange("1", "2")}, Durability: store.Durability(rand.IntN(2)), Alarm: &store.Alarm{Scheduled: 1, Due: k}}
 					r.Commit(c, func(err error) {
 						failed = failed || err != nil
 						if err == nil && failed {
 							t.Error("success after a failure")
+						}
+						if err == nil && commits.Add(1) == 1500 {
+							close(enough)
 						}
 						answers.Done()
 					})
@@ -80,8 +82,15 @@ func TestHammer(t *testing.T) {
 		wg.Go(func() {
 			for range 60 {
 				s.Stats()
-				for _, err := range s.Alarms(ctx, 100) {
-					if err != nil && over(err) {
+				if index, ok := s.(store.Index); ok {
+					for _, err := range index.Alarms(ctx, 100) {
+						if err != nil && over(err) {
+							return
+						}
+					}
+				}
+				if s, ok := s.(store.Shared); ok {
+					if _, err := s.Claim(ctx, 2); err != nil && over(err) {
 						return
 					}
 				}
@@ -95,9 +104,7 @@ func TestHammer(t *testing.T) {
 		})
 	}
 	wg.Go(func() {
-		for s.Stats().Commits < 1500 {
-			_ = s.Stats()
-		}
+		<-enough
 		close(closing)
 		if err := s.Close(); err != nil {
 			t.Error(err)

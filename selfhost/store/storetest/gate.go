@@ -1,20 +1,25 @@
-package pebble
+package storetest
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
-// A gate holds the committer while it is closed, so that commits stay pending, and
+// ErrFault is what a test makes a commit fail with.
+var ErrFault = errors.New("the test's fault")
+
+// A Gate holds the engine while it is closed, so that commits stay pending, and
 // fails those that it was told to.
-type gate struct {
+type Gate struct {
 	mu   sync.Mutex // guards all below
 	shut chan struct{}
 	bad  map[commitID]error
 }
 
-func (g *gate) close() {
+// Close holds the commits that come from now on.
+func (g *Gate) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut == nil {
@@ -22,7 +27,8 @@ func (g *gate) close() {
 	}
 }
 
-func (g *gate) open() {
+// Open lets them go.
+func (g *Gate) Open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut != nil {
@@ -31,7 +37,8 @@ func (g *gate) open() {
 	}
 }
 
-func (g *gate) fail(id store.RoomID, number uint64, err error) {
+// Fail makes one commit fail with err, once.
+func (g *Gate) Fail(id store.RoomID, number uint64, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.bad == nil {
@@ -40,7 +47,8 @@ func (g *gate) fail(id store.RoomID, number uint64, err error) {
 	g.bad[commitID{id, number}] = err
 }
 
-func (g *gate) fault(id store.RoomID, number uint64) error {
+// Fault is for the engine's options.
+func (g *Gate) Fault(id store.RoomID, number uint64) error {
 	g.mu.Lock()
 	shut, err := g.shut, g.bad[commitID{id, number}]
 	delete(g.bad, commitID{id, number})

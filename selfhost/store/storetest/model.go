@@ -1,4 +1,4 @@
-package pebble
+package storetest
 
 import (
 	"fmt"
@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
@@ -19,7 +17,7 @@ import (
 // A model is what one room must hold after each of its commits.
 type model struct {
 	id   store.RoomID
-	room *room
+	room store.Room
 	past []modelState // by commit number; past[0] is the empty room
 	void bool         // a commit was made to fail
 
@@ -44,9 +42,9 @@ func (s modelState) clone() modelState {
 
 func (m *model) now() *modelState { return &m.past[len(m.past)-1] }
 
-// TestModel drives a store with random commits, reads, faults, resets and crashes
-// that lose some of what was not synced, and compares it with maps.
-func TestModel(t *testing.T) {
+// testModel drives a store with random commits, reads, faults, resets and crashes
+// that lose some of what the engine need not have kept, and compares it with maps.
+func testModel(t *testing.T, e Engine) {
 	seeds := 12
 	if testing.Short() {
 		seeds = 3
@@ -56,26 +54,23 @@ func TestModel(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 0))
-			runModel(t, rng)
+			runModel(t, e, rng)
 		})
 	}
 }
 
-func runModel(t *testing.T, rng *rand.Rand) {
-	var hold gate
-	fs := vfs.NewCrashableMem()
-	o := Options{FS: fs, Fault: hold.fault, MemTableBytes: 1 << 20, RelaxedSync: time.Millisecond}
+func runModel(t *testing.T, e Engine, rng *rand.Rand) {
+	var hold Gate
+	o := Options{Fault: hold.Fault}
 	if rng.IntN(2) == 0 {
 		o.CacheBytes = 16 * 2000 // a few rows
 	}
-	s, err := Open("d", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	place := e(t, o)
+	s := place.Store(t)
 	models := make([]*model, 3)
 	for i := range models {
 		models[i] = &model{id: store.RoomID{Kind: "k", Name: strings.Repeat("r", i+1)}, past: []modelState{{rows: map[string]string{}, outbox: map[uint64]string{}}}}
-		models[i].room = openRoom(t, s, models[i].id)
+		models[i].room = Open(t, s, models[i].id)
 	}
 	for step := range 1200 {
 		m := models[rng.IntN(len(models))]
@@ -84,32 +79,23 @@ func runModel(t *testing.T, rng *rand.Rand) {
 			m.commit(rng, rng.IntN(40) == 0, &hold)
 		case k < 60:
 			m.checkList(t, rng)
-		case k < 90:
+		case k < 88:
 			m.checkGet(t, rng)
+		case k < 90:
+			m.reopen(t, s)
 		case k < 97:
-			m.settle(t, s)
+			m.settle(t)
 		case step%10 == 0:
-			// A crash: some of what was not synced is there, some is not.
-			for _, m := range models {
-				m.mu.Lock()
-			}
-			clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
-			for _, m := range models {
-				m.mu.Unlock()
-			}
 			durable := make([]uint64, len(models))
 			for i, m := range models {
 				m.mu.Lock()
 				durable[i] = m.durable
+			}
+			place.Crash(t, rng)
+			for _, m := range models {
 				m.mu.Unlock()
 			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			fs, o.FS = clone, clone
-			if s, err = Open("d", o); err != nil {
-				t.Fatal(err)
-			}
+			s = place.Recover(t)
 			for i, m := range models {
 				m.recover(t, s, durable[i])
 			}
@@ -117,7 +103,7 @@ func runModel(t *testing.T, rng *rand.Rand) {
 		}
 	}
 	for _, m := range models {
-		m.settle(t, s)
+		m.settle(t)
 	}
 	checkIndex(t, s, models)
 	if err := s.Close(); err != nil {
@@ -127,9 +113,9 @@ func runModel(t *testing.T, rng *rand.Rand) {
 
 func key(rng *rand.Rand) string { return string(rune('a' + rng.IntN(20))) }
 
-func (m *model) commit(rng *rand.Rand, fault bool, hold *gate) {
+func (m *model) commit(rng *rand.Rand, fault bool, hold *Gate) {
 	if m.void {
-		m.room.Commit(store.Commit{Number: uint64(len(m.past)), Writes: []store.Write{put("void", "")}}, func(err error) {
+		m.room.Commit(store.Commit{Number: uint64(len(m.past)), Writes: []store.Write{Put("void", "")}}, func(err error) {
 			if err == nil {
 				panic("a void commit succeeded")
 			}
@@ -143,21 +129,21 @@ func (m *model) commit(rng *rand.Rand, fault bool, hold *gate) {
 		switch rng.IntN(6) {
 		case 0:
 			k := key(rng)
-			c.Writes = append(c.Writes, del(k))
+			c.Writes = append(c.Writes, Delete(k))
 			delete(st.rows, k)
 		case 1:
 			a, b := key(rng), key(rng)
 			if rng.IntN(8) == 0 {
 				b = ""
 			}
-			c.Writes = append(c.Writes, delRange(a, b))
+			c.Writes = append(c.Writes, DeleteRange(a, b))
 			maps.DeleteFunc(st.rows, func(k, _ string) bool { return k >= a && (b == "" || k < b) })
 		default:
 			k, v := key(rng), fmt.Sprintf("%d.%d", n, len(c.Writes))
 			if rng.IntN(20) == 0 {
 				v = strings.Repeat(v, rng.IntN(20_000))
 			}
-			c.Writes = append(c.Writes, put(k, v))
+			c.Writes = append(c.Writes, Put(k, v))
 			st.rows[k] = v
 		}
 	}
@@ -191,7 +177,7 @@ func (m *model) commit(rng *rand.Rand, fault bool, hold *gate) {
 	}
 	st.time = max(st.time, c.Time)
 	if fault {
-		hold.fail(m.id, n, errFault)
+		hold.Fail(m.id, n, ErrFault)
 		m.void = true
 	}
 	m.past = append(m.past, st)
@@ -260,9 +246,9 @@ func (m *model) checkList(t *testing.T, rng *rand.Rand) {
 }
 
 // settle waits for all answers, and resets the room if one was an error.
-func (m *model) settle(t *testing.T, s *Store) {
+func (m *model) settle(t *testing.T) {
 	t.Helper()
-	_ = wait(m.room, store.Commit{})
+	_ = Wait(m.room, store.Commit{})
 	m.mu.Lock()
 	applied, failed := m.applied, m.failed
 	m.failed, m.void = false, false
@@ -299,11 +285,11 @@ func (m *model) check(t *testing.T, st store.State) {
 			t.Fatalf("outbox row %d", row.ID)
 		}
 	}
-	if got := all(t, m.room); len(got) != len(want.rows) {
+	if got := All(t, m.room); len(got) != len(want.rows) {
 		t.Fatalf("%d rows, want %d", len(got), len(want.rows))
 	}
 	for k, v := range want.rows {
-		if got := get(t, m.room, k); got != v {
+		if got := Get(t, m.room, k); got != v {
 			t.Fatalf("%s is %.20q, want %.20q", k, got, v)
 		}
 	}
@@ -311,9 +297,9 @@ func (m *model) check(t *testing.T, st store.State) {
 
 // recover opens the room after a crash: it holds all that was durable, and of the rest a
 // beginning.
-func (m *model) recover(t *testing.T, s *Store, durable uint64) {
+func (m *model) recover(t *testing.T, s store.Store, durable uint64) {
 	t.Helper()
-	m.room = openRoom(t, s, m.id)
+	m.room = Open(t, s, m.id)
 	st := m.room.State()
 	if st.Number < durable || st.Number >= uint64(len(m.past)) {
 		t.Fatalf("number %d after a crash, want %d to %d", st.Number, durable, len(m.past)-1)
@@ -324,10 +310,27 @@ func (m *model) recover(t *testing.T, s *Store, durable uint64) {
 	m.check(t, st)
 }
 
-func checkIndex(t *testing.T, s *Store, models []*model) {
+// reopen closes the room and opens it again.
+func (m *model) reopen(t *testing.T, s store.Store) {
 	t.Helper()
+	m.settle(t)
+	if err := m.room.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.room = Open(t, s, m.id)
+	m.check(t, m.room.State())
+}
+
+// checkIndex looks for the rooms that have something due.
+func checkIndex(t *testing.T, s store.Store, models []*model) {
+	t.Helper()
+	index, ok := s.(store.Index)
+	if !ok {
+		checkClaim(t, s.(store.Shared), models)
+		return
+	}
 	due, boxes := map[store.RoomID]uint64{}, map[store.RoomID]bool{}
-	for a, err := range s.Alarms(ctx, 1<<64-1) {
+	for a, err := range index.Alarms(ctx, 1<<64-1) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -336,7 +339,7 @@ func checkIndex(t *testing.T, s *Store, models []*model) {
 		}
 		due[a.Room] = a.Due
 	}
-	for id, err := range s.Outboxes(ctx) {
+	for id, err := range index.Outboxes(ctx) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,6 +348,30 @@ func checkIndex(t *testing.T, s *Store, models []*model) {
 	for _, m := range models {
 		if due[m.id] != m.now().alarm.Due || boxes[m.id] != (len(m.now().outbox) > 0) {
 			t.Fatalf("%s: due %d, outbox %v, want %+v", m.id, due[m.id], boxes[m.id], m.now())
+		}
+	}
+}
+
+// checkClaim waits until every room with something due was claimed: all alarms of the model are
+// long past.
+func checkClaim(t *testing.T, s store.Shared, models []*model) {
+	t.Helper()
+	missing := map[store.RoomID]bool{}
+	for _, m := range models {
+		if m.now().alarm.Due != 0 || len(m.now().outbox) > 0 {
+			missing[m.id] = true
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); len(missing) > 0; time.Sleep(5 * time.Millisecond) {
+		ids, err := s.Claim(ctx, store.MaxClaim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			delete(missing, id)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("never claimed: %v", missing)
 		}
 	}
 }

@@ -1,0 +1,8 @@
+package redis
+
+var (
+	ParseRecord = parseRecord
+	ParseInfo   = parseInfo
+	Judge       = judge
+	Older       = older
+)

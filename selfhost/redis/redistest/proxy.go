@@ -1,0 +1,185 @@
+package redistest
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// A Proxy is the way from a client to a server, which a test can break. It starts whole.
+type Proxy struct {
+	// Addr is the host:port to connect to.
+	Addr string
+	to   string
+	l    net.Listener
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex // guards all below
+	change  sync.Cond  // something of them changed
+	conns   map[net.Conn]bool
+	closed  bool
+	refuse  bool
+	asks    way // from the clients to the server
+	answers way
+}
+
+// A way is one direction of a [Proxy].
+type way struct {
+	hold, drop bool
+	dropped    int // how often bytes were dropped
+}
+
+// NewProxy returns a proxy to a server, closed when the test ends.
+func NewProxy(t testing.TB, to string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{Addr: l.Addr().String(), to: to, l: l, conns: map[net.Conn]bool{}}
+	p.change.L = &p.mu
+	p.wg.Go(p.accept)
+	t.Cleanup(p.close)
+	return p
+}
+
+// URL returns the URL of the server behind the proxy.
+func (p *Proxy) URL() string { return "redis://" + p.Addr }
+
+func (p *Proxy) close() {
+	_ = p.l.Close()
+	p.mu.Lock()
+	p.closed = true
+	p.change.Broadcast()
+	p.mu.Unlock()
+	p.Cut()
+	p.wg.Wait()
+}
+
+func (p *Proxy) accept() {
+	for {
+		c, err := p.l.Accept()
+		if err != nil {
+			return
+		}
+		p.wg.Go(func() { p.serve(c) })
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	defer client.Close()
+	if !p.keep(client) {
+		return
+	}
+	defer p.lose(client)
+	server, err := net.Dial("tcp", p.to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	if !p.keep(server) {
+		return
+	}
+	defer p.lose(server)
+	var both sync.WaitGroup
+	pass := func(to, from net.Conn, w *way) {
+		// One side's end is the other's too, at once: a dead connection is what tests want.
+		defer to.Close()
+		defer from.Close()
+		p.pass(to, from, w)
+	}
+	both.Go(func() { pass(server, client, &p.asks) })
+	both.Go(func() { pass(client, server, &p.answers) })
+	both.Wait()
+}
+
+func (p *Proxy) keep(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refuse || p.closed {
+		return false
+	}
+	p.conns[c] = true
+	return true
+}
+
+func (p *Proxy) lose(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+func (p *Proxy) pass(to io.Writer, from io.Reader, w *way) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 && p.wait(w) {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// wait waits while the way is held, and reports whether the bytes go on.
+func (p *Proxy) wait(w *way) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w.hold && !w.drop && !p.closed {
+		p.change.Wait()
+	}
+	if w.drop {
+		w.dropped++
+		p.change.Broadcast()
+	}
+	return !w.drop
+}
+
+func (p *Proxy) set(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+	p.change.Broadcast()
+}
+
+// DropAnswers throws away what the server answers, or no longer does: scripts run, and nobody hears
+// of it. [Proxy.Cut] then, or the clients wait for what will not come.
+func (p *Proxy) DropAnswers(drop bool) { p.set(func() { p.answers.drop = drop }) }
+
+// Dropped returns how often answers were dropped.
+func (p *Proxy) Dropped() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answers.dropped
+}
+
+// AwaitDropped waits until answers were dropped so often.
+func (p *Proxy) AwaitDropped(times int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.answers.dropped < times && !p.closed {
+		p.change.Wait()
+	}
+}
+
+// HoldAsks keeps what the clients send on its way, until it is let go.
+func (p *Proxy) HoldAsks(hold bool) { p.set(func() { p.asks.hold = hold }) }
+
+// HoldAnswers keeps what the server answers on its way, until it is let go.
+func (p *Proxy) HoldAnswers(hold bool) { p.set(func() { p.answers.hold = hold }) }
+
+// Refuse closes new connections at once, or no longer does.
+func (p *Proxy) Refuse(refuse bool) { p.set(func() { p.refuse = refuse }) }
+
+// Cut breaks all connections. What a client sent before may still reach the server.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		_ = c.Close()
+	}
+}
