@@ -12,13 +12,16 @@ PAGE     := selfhost/page/dist/index.html
 GO_SRC    = $(shell find rooms runtime selfhost -name '*.go' -not -path '*/testdata/*')
 WASM      = GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w"
 
-.PHONY: help run build rooms page edge deploy generate check test test-go test-race test-fuzz test-client test-edge test-browser test-edge-browser bench clean
+.PHONY: help run cluster build rooms page edge deploy generate check test test-go test-race test-fuzz test-client test-edge test-browser test-edge-browser bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 run: build ## start one node with a chat page (ORIEL_LISTEN, ORIEL_DATA)
 	@./bin/oriel serve --dev
+
+cluster: build | tools ## start three nodes and a Redis, 127.0.0.1:8081 to 8083
+	@selfhost/cluster/dev.sh
 
 build: bin/oriel ## the oriel binary, with the rooms and the page inside
 

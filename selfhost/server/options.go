@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/oriel-rooms/oriel/runtime"
 	"github.com/oriel-rooms/oriel/selfhost/gateway"
 	"github.com/oriel-rooms/oriel/selfhost/modules"
+	"github.com/oriel-rooms/oriel/selfhost/redis"
 )
 
 // Options say what a node is made of. Listen, Data, Modules and Policy are needed.
@@ -38,10 +40,28 @@ type Options struct {
 	// DrainTimeout bounds an orderly end. Default 30 s. DrainSpread is the time over which
 	// clients are told to come back. Default 5 s.
 	DrainTimeout, DrainSpread time.Duration
+	// Cluster, if not nil, makes this one node of several.
+	Cluster *Cluster
 	// Log is where the server writes. Default slog.Default().
 	Log *slog.Logger
 	// Version is reported by /healthz and the metrics.
 	Version string
+}
+
+// Cluster says where a node's fleet meets and how its nodes trust each other.
+type Cluster struct {
+	// Redis is the Redis that they share.
+	Redis redis.Options
+	// Prefix begins every key in it.
+	Prefix string
+	// Listen is the address for other nodes, Address where they reach it; empty: the same.
+	Listen, Address string
+	// TLS is of the links between nodes: [link.SecretTLS] or [link.FileTLS].
+	TLS *tls.Config
+	// Lease is how long a node that does not answer counts as alive. Default 5 s. Weight is this node's
+	// share of the rooms. Default 100.
+	Lease  time.Duration
+	Weight int
 }
 
 func (o Options) withDefaults() Options {

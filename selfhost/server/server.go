@@ -16,7 +16,9 @@ import (
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/admission"
 	"github.com/oriel-rooms/oriel/runtime"
+	"github.com/oriel-rooms/oriel/selfhost/cluster"
 	"github.com/oriel-rooms/oriel/selfhost/gateway"
+	"github.com/oriel-rooms/oriel/selfhost/member"
 	"github.com/oriel-rooms/oriel/selfhost/modules"
 	"github.com/oriel-rooms/oriel/selfhost/presence"
 	"github.com/oriel-rooms/oriel/selfhost/scheduler"
@@ -31,6 +33,8 @@ type Server struct {
 	store     store.Store
 	runtime   *runtime.Runtime
 	modules   *modules.Set
+	redis     member.Client // nil on a single node, as node is
+	node      *cluster.Node
 	scheduler *scheduler.Scheduler
 	gateway   *gateway.Gateway
 	presence  presence.Registry
@@ -67,11 +71,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 			return nil, err
 		}
 	}
-	db, err := pebble.Open(filepath.Join(s.o.Data, "store"), pebble.Options{})
-	if err != nil {
+	if err = s.openStore(ctx); err != nil {
 		return nil, err
 	}
-	s.store = db // not before: a nil *pebble.Store in it would not be nil
 	ro := s.o.Runtime
 	ro.Log = s.roomLog
 	if s.runtime, err = runtime.New(ctx, ro); err != nil {
@@ -80,7 +82,11 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.modules, err = modules.Load(ctx, s.runtime, s.o.Modules...); err != nil {
 		return nil, err
 	}
-	if s.scheduler, err = scheduler.New(ctx, scheduler.Options{Modules: s.modules, Store: s.store, Presence: &s.presence, Log: s.o.Log}); err != nil {
+	so := scheduler.Options{Modules: s.modules, Store: s.store, Presence: &s.presence, Log: s.o.Log}
+	if s.node != nil {
+		so.Cluster = s.node
+	}
+	if s.scheduler, err = scheduler.New(ctx, so); err != nil {
 		return nil, err
 	}
 	if err = s.openGateway(); err != nil {
@@ -91,8 +97,21 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	return s, nil
 }
 
+// openStore opens the embedded store, or joins the cluster, whose store is shared.
+func (s *Server) openStore(ctx context.Context) error {
+	if s.o.Cluster != nil {
+		return s.joinCluster(ctx)
+	}
+	db, err := pebble.Open(filepath.Join(s.o.Data, "store"), pebble.Options{})
+	if err != nil {
+		return err
+	}
+	s.store = db // not before: a nil *pebble.Store in it would not be nil
+	return nil
+}
+
 func (s *Server) openGateway() error {
-	process, err := nextProcess(filepath.Join(s.o.Data, "process"))
+	process, err := s.process()
 	if err != nil {
 		return err
 	}
@@ -104,12 +123,21 @@ func (s *Server) openGateway() error {
 	return err
 }
 
+// process is a number that no process before had, nor any other node has.
+func (s *Server) process() (uint64, error) {
+	if s.node != nil {
+		return s.node.Process(), nil
+	}
+	return nextProcess(filepath.Join(s.o.Data, "process"))
+}
+
 // protocols is what the gateway answers without waking a room: the ping of the session
 // protocol, which both of its forms send as text. Rooms that speak it refuse what comes too fast
 // message by message; at twice the rate the gateway ends the connection.
 func protocols(hello time.Duration) map[string]gateway.Protocol {
 	p := gateway.Protocol{
 		Request: []byte(`{"type":"ping"}`), Response: []byte(`{"type":"pong"}`), Encoding: abi.Text,
+		Resync:     []byte(`{"type":"resync"}`),
 		RateFactor: 2, HelloTimeout: hello,
 	}
 	return map[string]gateway.Protocol{"oriel.v1.json": p, "oriel.v1.bin": p}
@@ -154,6 +182,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.metricsListener != nil {
 		go func() { failed <- s.metrics.Serve(s.metricsListener) }()
 	}
+	if s.node != nil {
+		s.node.Start(s.scheduler)
+	}
 	s.ready.Store(true)
 	var err error
 	select {
@@ -177,6 +208,9 @@ func (s *Server) drain() error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
+	}
+	if s.node != nil && s.storeErr == nil { // rooms first: their clients on other nodes do not notice
+		note("moving rooms", s.node.Drain(ctx))
 	}
 	note("clients", s.gateway.Drain(ctx, s.o.DrainSpread))
 	s.gateway.Close()
@@ -213,6 +247,14 @@ func (s *Server) close() error {
 		if err := s.store.Close(); s.storeErr == nil { // else it says the same again
 			errs = append(errs, err)
 		}
+	}
+	if s.node != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+		defer cancel()
+		errs = append(errs, s.node.Close(ctx))
+	}
+	if s.redis != nil {
+		errs = append(errs, s.redis.Close())
 	}
 	for _, l := range []net.Listener{s.listener, s.metricsListener} {
 		if l != nil {

@@ -15,7 +15,9 @@ import (
 	"github.com/oriel-rooms/oriel/selfhost/builtin"
 	"github.com/oriel-rooms/oriel/selfhost/config"
 	"github.com/oriel-rooms/oriel/selfhost/gateway"
+	"github.com/oriel-rooms/oriel/selfhost/link"
 	"github.com/oriel-rooms/oriel/selfhost/modules"
+	"github.com/oriel-rooms/oriel/selfhost/redis"
 	"github.com/oriel-rooms/oriel/selfhost/server"
 )
 
@@ -77,6 +79,13 @@ func options(c *config.Config, log *slog.Logger) (server.Options, error) {
 			AttemptsPerSecond: c.ConnectsPerSecondPerAddress, AttemptBurst: c.ConnectBurstPerAddress,
 		},
 	}
+	if len(c.Redis) > 0 {
+		cluster, err := clusterOptions(c)
+		if err != nil {
+			return o, err
+		}
+		o.Cluster = cluster
+	}
 	secrets := c.Secrets
 	if len(secrets) == 0 { // only --dev gets here without one
 		b := make([]byte, admission.MinSecret)
@@ -95,6 +104,21 @@ func options(c *config.Config, log *slog.Logger) (server.Options, error) {
 		o.Modules = []modules.Source{{Name: "built in", Read: builtin.Module}}
 	}
 	return o, nil
+}
+
+func clusterOptions(c *config.Config) (*server.Cluster, error) {
+	o := &server.Cluster{
+		Redis:  redis.Options{URLs: c.Redis, Cluster: c.RedisCluster, Master: c.RedisMaster},
+		Prefix: c.RedisPrefix, Listen: c.ClusterListen, Address: c.ClusterAddress,
+		Lease: c.ClusterLease, Weight: c.ClusterWeight,
+	}
+	var err error
+	if c.ClusterCert != "" {
+		o.TLS, err = link.FileTLS(c.ClusterCert, c.ClusterKey, c.ClusterCA)
+	} else {
+		o.TLS, err = link.SecretTLS(c.ClusterSecret)
+	}
+	return o, err
 }
 
 // fuel turns computing time into the runtime's unit.

@@ -1,0 +1,64 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+
+	"github.com/oriel-rooms/oriel/selfhost/store"
+)
+
+// tenured is the store of a node, through all its tenures: each has a store of its own, which writes under
+// the tenure's identity and is fenced when it ends.
+type tenured struct {
+	stopped chan struct{} // closed when a tenure's store has stopped for good
+
+	mu    sync.Mutex // guards the fields below
+	now   store.Shared
+	cause error       // why stopped is closed
+	past  store.Stats // of the tenures that have ended
+}
+
+var _ store.Shared = (*tenured)(nil)
+
+func newTenured() *tenured { return &tenured{stopped: make(chan struct{})} }
+
+// begin puts the store of a new tenure in the place of the one before, whose rooms are all given up.
+func (t *tenured) begin(s store.Shared) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now = s
+	go func() { // ends when the store is closed
+		<-s.Stopped()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.now == s && t.cause == nil {
+			t.cause = s.Err()
+			close(t.stopped)
+		}
+	}()
+}
+
+func (t *tenured) current() store.Shared {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now
+}
+
+func (t *tenured) Open(ctx context.Context, id store.RoomID) (store.Room, error) {
+	return t.current().Open(ctx, id)
+}
+
+func (t *tenured) Claim(ctx context.Context, limit int) ([]store.RoomID, error) {
+	return t.current().Claim(ctx, limit)
+}
+
+func (t *tenured) Away() bool               { return t.current().Away() }
+func (t *tenured) Stopped() <-chan struct{} { return t.stopped }
+func (t *tenured) Stats() store.Stats       { return t.current().Stats() }
+func (t *tenured) Close() error             { return t.current().Close() }
+
+func (t *tenured) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cause
+}
