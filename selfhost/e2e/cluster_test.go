@@ -241,7 +241,7 @@ func TestClusterRefusals(t *testing.T) {
 	f := newFleet(t, 1, 2*time.Second, nil, "--module", built.kinds)
 	f.start()
 	f.nodes[0].process.log.await(t, "may lose acknowledged messages") // this Redis keeps nothing on disk
-	wrong := f.add(2*time.Second, "--module", built.kinds, "--cluster-secret", "another secret of the nodes, 0123456789")
+	wrong := f.add(2*time.Second, "--module", built.kinds, "--cluster-secret", "another-secret-of-the-nodes-0123456789")
 	wrong.node.start()
 	f.nodes[0].process.log.await(t, "does not have the cluster's secret")
 	away := newNode(t, "--redis", "redis://127.0.0.1:1", "--cluster-secret", clusterSecret, "--cluster-listen", "127.0.0.1:0")

@@ -14,7 +14,7 @@ import (
 	"github.com/oriel-rooms/oriel/selfhost/redis/redistest"
 )
 
-const clusterSecret = "a secret of the nodes of this test, 0123456789"
+const clusterSecret = "a-secret-of-the-nodes-of-this-test-0123456789"
 
 // A fleet is several nodes that share a Redis, behind a balancer.
 type fleet struct {

@@ -180,7 +180,7 @@ func (l *Links) keep(ctx context.Context, p *peer) {
 		if ctx.Err() != nil {
 			return
 		}
-		if failures%30 == 0 {
+		if failures%30 == 5 { // at first it may not have heard of this node
 			l.o.Log.Warn("no link to a node", "node", p.node, "tries", failures+1, "err", err)
 		}
 		wait := min(20*time.Millisecond<<min(failures, 6), time.Second)

@@ -71,15 +71,16 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 			return nil, err
 		}
 	}
-	if err = s.openStore(ctx); err != nil {
-		return nil, err
-	}
 	ro := s.o.Runtime
 	ro.Log = s.roomLog
 	if s.runtime, err = runtime.New(ctx, ro); err != nil {
 		return nil, err
 	}
 	if s.modules, err = modules.Load(ctx, s.runtime, s.o.Modules...); err != nil {
+		return nil, err
+	}
+	// A node that has joined is given rooms: not before it can run them.
+	if err = s.openStore(ctx); err != nil {
 		return nil, err
 	}
 	so := scheduler.Options{Modules: s.modules, Store: s.store, Presence: &s.presence, Log: s.o.Log}

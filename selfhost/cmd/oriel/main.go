@@ -36,6 +36,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = token(cmd, stdout)
 	case config.CommandCheck:
 		err = check(ctx, cmd, stdout)
+	case config.CommandCluster:
+		err = showCluster(ctx, cmd, stdout)
 	case config.CommandServe:
 		err = serve(ctx, stop, cmd.Config, stdout, stderr)
 	}
