@@ -63,7 +63,7 @@ check: node_modules/.package-lock.json $(MODULE) $(EDGE) ## formats, vet, linter
 	go tool staticcheck ./...
 	npm run --silent check
 
-test: check test-go test-race test-fuzz test-client test-edge test-browser ## everything; installs what it needs
+test: check test-go test-race test-fuzz test-client test-edge test-browser test-edge-browser ## everything; installs what it needs
 
 test-go: $(MODULE) $(PAGE) ## Go: unit, conformance, crash and hostile-input tests
 	go test -timeout 15m ./...
@@ -90,7 +90,7 @@ test-edge: node_modules/.package-lock.json $(MODULE) ## the Durable Object host 
 test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in real Chromium
 	ORIEL_BIN=$(CURDIR)/bin/oriel npm run --silent test:browser
 
-test-edge-browser: node_modules/.package-lock.json $(PAGE) | tools ## the same page against wrangler dev; not part of `make test`
+test-edge-browser: node_modules/.package-lock.json $(PAGE) | tools ## the same page against wrangler dev
 	npm run --silent test:edge:browser
 
 bench: node_modules/.package-lock.json $(MODULE) $(PAGE) ## every figure of the README: one line each, "name value unit"

@@ -58,7 +58,7 @@ export class Server {
   }
 
   async #ready() {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 1200; i++) {
       try {
         if ((await fetch(`${this.url}/readyz`)).ok) return;
       } catch {
