@@ -19,6 +19,6 @@ export MINIFLARE_WORKERD_PATH="$PWD/edge/test/workerd.sh" ESBUILD_BINARY_PATH="$
 export WRANGLER_SEND_METRICS=false CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_HIDE_BANNER=true
 leash=()
 if command -v setpriv >/dev/null; then leash=(setpriv --pdeathsig KILL); fi
-exec "${leash[@]}" node_modules/.bin/node --no-warnings node_modules/wrangler/wrangler-dist/cli.js dev \
+exec "${leash[@]}" node_modules/.bin/node --no-warnings node_modules/wrangler/wrangler-dist/cli.js dev --env "" \
 	--ip "${ORIEL_LISTEN%:*}" --port "${ORIEL_LISTEN##*:}" --inspector-port 0 \
 	--persist-to "$ORIEL_DATA" --show-interactive-dev-session=false "${vars[@]}"
