@@ -1,12 +1,14 @@
 // The parts of a deployed worker: the front, a class for each room module, and the presence objects. The
 // entry that edge/cmd/classes writes (edge/build/app/index.ts) puts them together.
 
+import { codes } from "../host/abi.gen.ts";
 import { Bill } from "../host/bill.ts";
 import { roomClass } from "../host/object.ts";
 import { Placement, presenceKind } from "../host/placement.ts";
 import { Pool } from "../host/pool.ts";
 import { presenceClass, sweepEvery } from "../host/presence.ts";
 import type { PresenceStub, RoomStub, Service } from "../host/service.ts";
+import { visitFrom } from "../host/visit.ts";
 import { Front, type Settings } from "./front.ts";
 import { serve } from "./serve.ts";
 
@@ -44,6 +46,11 @@ export function deployment(
       room: (kind, room) => {
         const objects = (env as Record<string, DurableObjectNamespace | undefined>)[bindings.get(kind) ?? ""];
         return objects === undefined ? undefined : place(env as Env).object<RoomStub>(objects, kind, `${kind}/${room}`);
+      },
+      verify: async (head, message) => {
+        const v = await front.judge(head, env as Env, message);
+        const visit = v.to === "socket" ? visitFrom(v) : undefined;
+        return visit ?? { code: v.code ?? codes.internal, detail: v.detail ?? "" };
       },
       presence: (shard) => {
         const { PRESENCE } = env as Env;
