@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Client as SessionClient } from "../../rooms/client/ts/src/index.ts";
 import { appWorker, type Client, type Close, Host, patience, until } from "./harness.ts";
 
 /** As edge/host/waiting.ts has it. */
@@ -52,6 +53,14 @@ test("the first message lets a client in; what follows it is the room's", async 
   await host.sleep("chat/enter", "Shipped");
   c.send('{"type":"publish","seq":1,"event":"message","data":{"text":"hi"}}');
   assert.match(String(await c.next()), /"ack"|"from":"ann"/);
+});
+
+test("the client's option", async () => {
+  const credential = async () => (JSON.parse(await auth("cleo")) as { token: string }).token;
+  const c = new SessionClient({ url: host.at("/"), kind: "chat", room: "option", credential, firstMessage: true });
+  assert.equal(await c.open().publish("message", { text: "hi" }), 1);
+  assert.ok(c.presence.members?.has("cleo"));
+  await c.close();
 });
 
 test("who has a credential elsewhere is let in as ever", async () => {
