@@ -94,13 +94,11 @@ func runModel(t *testing.T, rng *rand.Rand) {
 				m.mu.Lock()
 			}
 			clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
-			for _, m := range models {
-				m.mu.Unlock()
-			}
 			durable := make([]uint64, len(models))
 			for i, m := range models {
-				m.mu.Lock()
 				durable[i] = m.durable
+			}
+			for _, m := range models { // what is answered from now on came after the crash
 				m.mu.Unlock()
 			}
 			if err := s.Close(); err != nil {
