@@ -86,7 +86,7 @@ func (r *Room) due(now uint64, attempt int) {
 		at := s.alarm
 		s.alarm, r.dirty = 0, true
 		if r.kind.alarm != nil {
-			r.kind.alarm.Alarm(r, rooms.Alarm{Scheduled: time.UnixMilli(int64(at)).UTC(), Attempt: attempt})
+			r.kind.alarm.Alarm(r, rooms.Alarm{ScheduledMillis: int64(at), Attempt: attempt})
 		}
 	}
 }
