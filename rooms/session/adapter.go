@@ -264,6 +264,7 @@ func (r *Room) detach(m *Member, grace bool) {
 	m.phase = gone
 	r.unbind(m.conn)
 	if before != replaying && before != live {
+		r.greeted = true
 		return
 	}
 	r.attached -= m.size

@@ -29,6 +29,7 @@ type Room struct {
 	state        state
 	dirty        bool // state has changed since it was written
 	rearm        bool // a timer may have become the first; dirty says the same of those in state
+	greeted      bool // a connection has said hello, or has gone without
 	head         uint64
 	incarnations incarnations
 	begun        bool // the term's is one of them
