@@ -64,9 +64,13 @@ type ToldHandler interface {
 
 // Alarm is what an alarm event says.
 type Alarm struct {
-	Scheduled time.Time // the time that was asked for
-	Attempt   int       // 0 at first; more if an earlier attempt failed
+	ScheduledMillis int64 // the time that was asked for, in milliseconds since 1970
+	Attempt         int   // 0 at first; more if an earlier attempt failed
 }
+
+// Scheduled is ScheduledMillis as a time. A field of this type would bring package time's parser,
+// formatter and time zones into every module, because handlers are interfaces.
+func (a Alarm) Scheduled() time.Time { return millis(uint64(a.ScheduledMillis)) }
 
 // Tick is what a tick says.
 type Tick struct {
