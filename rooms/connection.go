@@ -103,7 +103,7 @@ func (c *Connection) Send(m Message) {
 	}
 	checkPayload(m)
 	i := c.room.instance
-	i.emit((&abi.SendEffect{Connection: c.info.ID, Encoding: m.encoding(), Key: m.Key, Data: m.Data}).Append(i.out))
+	i.emit(abi.AppendSend(i.out, c.info.ID, m.encoding(), m.Key, m.Data))
 }
 
 // Close ends the connection with a code of the table or of the room's own (4400 to 4999). In
@@ -138,11 +138,13 @@ func (e *CloseError) Error() string { return e.Code.String() + ": " + e.Reason }
 // Unwrap returns the code, which is an error too.
 func (e *CloseError) Unwrap() error { return e.Code }
 
-func checkPayload(m Message) {
-	if len(m.Data) > abi.MaxMessage {
+func checkPayload(m Message) { checkSizes(len(m.Data), m.Key) }
+
+func checkSizes(data int, key string) {
+	if data > abi.MaxMessage {
 		panic("rooms: a message is larger than 1 MiB")
 	}
-	if len(m.Key) > abi.MaxConflationKey {
+	if len(key) > abi.MaxConflationKey {
 		panic("rooms: a conflation key is longer than 128 bytes")
 	}
 }

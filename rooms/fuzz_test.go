@@ -37,7 +37,7 @@ func busy() *funcs {
 			}
 		},
 		close:    func(r *rooms.Room, c *rooms.Connection, _ abi.Code, _ string) { r.Storage().Delete("last") },
-		alarm:    func(r *rooms.Room, a rooms.Alarm) { r.SetAlarm(a.Scheduled.Add(minute)) },
+		alarm:    func(r *rooms.Room, a rooms.Alarm) { r.SetAlarm(a.Scheduled().Add(minute)) },
 		request:  func(_ *rooms.Room, q *rooms.Request) { q.Respond(200, "text/plain", q.Body) },
 		rejected: func(r *rooms.Room, _ abi.Code, e abi.Event) { r.Log(0, e.Type().String()) },
 		told:     func(r *rooms.Room, m rooms.Told) { r.Tell(m.FromKind, m.FromRoom, m.Data) },

@@ -75,6 +75,11 @@ func (i *Instance) Turn(batch []byte) []byte {
 			break
 		}
 		switch e := e.(type) {
+		case *abi.MessageEvent: // first: most are
+			if room == nil {
+				unstarted()
+			}
+			room.message(e)
 		case *abi.StartEvent:
 			if room != nil {
 				panic("rooms: the host started a handle twice")
@@ -85,7 +90,7 @@ func (i *Instance) Turn(batch []byte) []byte {
 			room = nil
 		default:
 			if room == nil {
-				panic("rooms: the host sent an event to a room that has not started")
+				unstarted()
 			}
 			room.handle1(e)
 		}
@@ -95,6 +100,8 @@ func (i *Instance) Turn(batch []byte) []byte {
 	}
 	return i.encoded()
 }
+
+func unstarted() { panic("rooms: the host sent an event to a room that has not started") }
 
 func badBatch(err error) { panic("rooms: the host sent a bad batch: " + err.Error()) }
 
@@ -119,7 +126,7 @@ func (i *Instance) emit(effects []byte) {
 	if i.count == abi.MaxEffectCount {
 		panic("rooms: more than 16,384 effects in one turn")
 	}
-	if len(effects)-countSpace+abi.UvarintLen(uint64(i.count+1)) > abi.MaxEffects {
+	if len(effects) > abi.MaxEffects && len(effects)-countSpace+abi.UvarintLen(uint64(i.count+1)) > abi.MaxEffects {
 		panic("rooms: more than 8 MiB of effects in one turn")
 	}
 	i.out = effects
@@ -129,7 +136,7 @@ func (i *Instance) emit(effects []byte) {
 // encoded puts the number of effects right before them.
 func (i *Instance) encoded() []byte {
 	n := abi.UvarintLen(uint64(i.count))
-	abi.AppendUvarint(i.out[countSpace-n:countSpace-n], uint64(i.count))
+	abi.PutUvarint(i.out[countSpace-n:], uint64(i.count))
 	return i.out[countSpace-n:]
 }
 
@@ -207,7 +214,6 @@ func (i *Instance) start(t *abi.Batch, e *abi.StartEvent) *Room {
 func (r *Room) begin(t *abi.Batch) {
 	r.turn++
 	r.now = t.Time
-	r.seed = t.Seed
 	r.seeded = false
 	r.alarmSet = false
 	r.storeAway = t.StoreAway
@@ -240,15 +246,18 @@ func resolve(k Kind) (h handlers) {
 	return h
 }
 
-// handle1 hands one event to the kind. A close event of a connection that Connect refused is not
-// for the kind: for it the connection never was there.
+// message hands a message to the kind.
+func (r *Room) message(e *abi.MessageEvent) {
+	c := r.byID.Get(e.Connection)
+	if c != nil && !c.closed && r.kind.message != nil {
+		r.kind.message.Message(r, c, Message{Encoding: e.Encoding, Data: e.Data})
+	}
+}
+
+// handle1 hands one event of another sort to the kind. A close event of a connection that Connect
+// refused is not for the kind: for it the connection never was there.
 func (r *Room) handle1(e abi.Event) {
 	switch e := e.(type) {
-	case *abi.MessageEvent:
-		c := r.byID.Get(e.Connection)
-		if c != nil && !c.closed && r.kind.message != nil {
-			r.kind.message.Message(r, c, Message{Encoding: e.Encoding, Data: e.Data})
-		}
 	case *abi.ConnectEvent:
 		r.connect(e)
 	case *abi.CloseEvent:
@@ -264,7 +273,7 @@ func (r *Room) handle1(e abi.Event) {
 		}
 		r.alarm = 0
 		if r.kind.alarm != nil {
-			r.kind.alarm.Alarm(r, Alarm{Scheduled: millis(e.Scheduled), Attempt: int(e.Attempt)})
+			r.kind.alarm.Alarm(r, Alarm{ScheduledMillis: int64(e.Scheduled), Attempt: int(e.Attempt)})
 		}
 	case *abi.TickEvent:
 		if r.kind.tick != nil {
@@ -313,14 +322,11 @@ func (r *Room) connect(e *abi.ConnectEvent) {
 }
 
 func (c *Connection) refuse(err error) {
-	var closing *CloseError
-	var code abi.Code
-	switch {
-	case errors.As(err, &closing):
-		c.Close(closing.Code, closing.Reason)
-	case errors.As(err, &code):
+	if e, ok := errors.AsType[*CloseError](err); ok {
+		c.Close(e.Code, e.Reason)
+	} else if code, ok := errors.AsType[abi.Code](err); ok {
 		c.Close(code, abi.CloseReason(code, 0, ""))
-	default:
+	} else {
 		c.Close(abi.CodeForbidden, err.Error())
 	}
 }

@@ -64,9 +64,13 @@ type ToldHandler interface {
 
 // Alarm is what an alarm event says.
 type Alarm struct {
-	Scheduled time.Time // the time that was asked for
-	Attempt   int       // 0 at first; more if an earlier attempt failed
+	ScheduledMillis int64 // the time that was asked for, in milliseconds since 1970
+	Attempt         int   // 0 at first; more if an earlier attempt failed
 }
+
+// Scheduled is ScheduledMillis as a time. A field of this type would bring package time's parser,
+// formatter and time zones into every module, because handlers are interfaces.
+func (a Alarm) Scheduled() time.Time { return millis(uint64(a.ScheduledMillis)) }
 
 // Tick is what a tick says.
 type Tick struct {
@@ -97,13 +101,16 @@ type Options struct {
 	MessagesPerSecond, MessageBurst int
 	// Members bounds the connections of one room. Default 10,000; at most 32,768.
 	Members int
-	// SleepAfter is how long a room without events stays in memory. Default 10 s.
+	// SleepAfter is how long a room without events stays in memory. Default 10 s, and
+	// always 10 s at the edge, where the platform decides.
 	SleepAfter time.Duration
-	// Durability says whether effects wait for stable storage. Default abi.Durable.
+	// Durability says whether effects wait for stable storage. Default abi.Durable, and
+	// always so at the edge.
 	Durability abi.Durability
-	// QueueBytes bounds what waits to be written to one connection. Default 1 MiB.
+	// QueueBytes bounds what waits to be written to one connection. Default 1 MiB. At the
+	// edge the platform queues without a bound of ours.
 	QueueBytes int
-	// Overflow says what happens beyond it. Default abi.OverflowClose.
+	// Overflow says what happens beyond it. Default abi.OverflowClose. Nothing at the edge.
 	Overflow abi.Overflow
 }
 

@@ -10,6 +10,7 @@ type Message struct {
 	Data []byte
 	// Key, when sending, is the conflation key: while a message waits in a slow
 	// connection's queue, a newer one of the same key takes its place. At most 128 bytes.
+	// At the edge every message is sent.
 	Key string
 }
 

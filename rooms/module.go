@@ -33,7 +33,7 @@ func (m *Module) find(name string) *registered {
 func (m *Module) Register(name string, newKind func() Kind, o Options) {
 	options := o.abi(name)
 	if err := options.Validate(); err != nil {
-		panic("rooms: Register: " + err.Error())
+		panic("rooms: Register " + name + ": " + err.Error())
 	}
 	if newKind == nil {
 		panic("rooms: Register " + name + ": no constructor")

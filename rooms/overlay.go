@@ -2,7 +2,6 @@ package rooms
 
 import (
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
@@ -127,7 +126,7 @@ func (s *store) list(i *Instance, o ListOptions) (out []Entry, more bool) {
 				if len(out) == o.Limit {
 					return out, true
 				}
-				out, own = append(out, own[0]), own[1:]
+				out, own = append(out, *own[0]), own[1:]
 			}
 			if s.find(i.out, key) >= 0 {
 				continue // the turn's own row, if any, is in own
@@ -147,26 +146,29 @@ func (s *store) list(i *Instance, o ListOptions) (out []Entry, more bool) {
 			q.Start = append(slices.Clone(last), 0)
 		}
 	}
-	room := min(o.Limit-len(out), len(own))
-	return append(out, own[:room]...), len(own) > room
+	for len(own) > 0 && len(out) < o.Limit {
+		out, own = append(out, *own[0]), own[1:]
+	}
+	return out, len(own) > 0
 }
 
 // sorted returns the turn's own rows in o's range and order.
-func (s *store) sorted(effects []byte, o ListOptions) []Entry {
-	var own []Entry
+func (s *store) sorted(effects []byte, o ListOptions) []*Entry {
+	var own []*Entry
 	for at, c := range s.changes {
 		if c.op != abi.EffectPut {
 			continue
 		}
 		if key := c.key.of(effects); holds(o.Start, o.End, key) && s.find(effects, key) == at {
-			own = append(own, Entry{Key: key, Value: slices.Clone(c.value.bytes(effects))})
+			own = append(own, &Entry{Key: key, Value: slices.Clone(c.value.bytes(effects))})
 		}
 	}
-	sort.Slice(own, func(a, b int) bool {
+	// Of the sorts, this one is in the module for pointers anyway.
+	slices.SortStableFunc(own, func(a, b *Entry) int {
 		if o.Reverse {
 			a, b = b, a
 		}
-		return strings.Compare(own[a].Key, own[b].Key) < 0
+		return strings.Compare(a.Key, b.Key)
 	})
 	return own
 }

@@ -17,16 +17,23 @@ func SystemStorage(room *Room, _ reserved.Key) *Storage {
 func Slot(c *Connection, _ reserved.Key) *any { return &c.slot }
 
 // Broadcast is [Room.Broadcast] of a frame to the connections of one subprotocol, in fewer
-// instructions: most of what a room says is said here. except may be nil.
+// instructions: most of what a room says is said here, and by Send. except may be nil.
 func Broadcast(room *Room, e abi.Encoding, protocol, key string, frame []byte, except *Connection, _ reserved.Key) {
-	checkPayload(Message{Data: frame, Key: key})
-	effect := abi.BroadcastEffect{Encoding: e, Protocol: protocol, Key: key, Data: frame}
+	checkSizes(len(frame), key)
 	var ids [1]uint64
+	leftOut := ids[:0]
 	if except != nil {
-		ids[0] = except.info.ID
-		effect.Except = ids[:]
+		leftOut = append(leftOut, except.info.ID)
 	}
-	room.instance.emit(effect.Append(room.instance.out))
+	room.instance.emit(abi.AppendBroadcast(room.instance.out, e, protocol, "", key, leftOut, frame))
+}
+
+// Send is [Connection.Send] of a frame.
+func Send(c *Connection, e abi.Encoding, key string, frame []byte, _ reserved.Key) {
+	if !c.closed {
+		checkSizes(len(frame), key)
+		c.room.instance.emit(abi.AppendSend(c.room.instance.out, c.info.ID, e, key, frame))
+	}
 }
 
 // Scratch is a buffer for what is being made. All rooms of an instance share it: nothing in it

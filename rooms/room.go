@@ -32,7 +32,6 @@ type Room struct {
 	// what the current turn brought
 	turn      uint64
 	now       uint64
-	seed      [abi.SeedSize]byte
 	source    rand.ChaCha8
 	rand      *rand.Rand // of source
 	seeded    bool       // source has this turn's seed
@@ -71,7 +70,7 @@ func (r *Room) Turn() uint64 { return r.turn }
 func (r *Room) Rand() *rand.Rand {
 	if !r.seeded {
 		r.seeded = true
-		r.source.Seed(r.seed)
+		r.source.Seed(r.instance.batch.Head.Seed)
 	}
 	return r.rand
 }
@@ -121,11 +120,11 @@ func (r *Room) Broadcast(m Message) { r.BroadcastTo(Audience{}, m) }
 // message is over 1 MiB.
 func (r *Room) BroadcastTo(a Audience, m Message) {
 	checkPayload(m)
-	e := abi.BroadcastEffect{Encoding: m.encoding(), Protocol: a.Protocol, Tag: a.Tag, Key: m.Key, Data: m.Data}
+	var except []uint64
 	for _, c := range a.Except {
-		e.Except = append(e.Except, c.info.ID)
+		except = append(except, c.info.ID)
 	}
-	r.instance.emit(e.Append(r.instance.out))
+	r.instance.emit(abi.AppendBroadcast(r.instance.out, m.encoding(), a.Protocol, a.Tag, m.Key, except, m.Data))
 }
 
 // Storage is the author's part of the room's storage.

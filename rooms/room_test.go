@@ -186,7 +186,7 @@ func TestAlarmsOfOneBatch(t *testing.T) {
 			if _, set := r.Alarm(); set {
 				t.Error("the alarm is still set in its handler")
 			}
-			heard = append(heard, a.Scheduled.Sub(r.Now()).Milliseconds())
+			heard = append(heard, a.Scheduled().Sub(r.Now()).Milliseconds())
 		},
 	}, roomtest.Options{Volatile: true})
 	ann := h.Connect("ann")

@@ -22,16 +22,15 @@ func (s *Storage) Get(key string) (value []byte, ok bool) {
 // Put writes a row.
 func (s *Storage) Put(key string, value []byte) {
 	s.check(key)
-	prefix := ""
+	n := len(key)
 	if s.system {
-		prefix = abi.ReservedPrefix
+		n += len(abi.ReservedPrefix)
 	}
-	n := len(prefix) + len(key)
 	if n+len(value) > abi.MaxKeyValue {
 		panic("rooms: Put: key and value are larger than 2,000,000 bytes")
 	}
 	i := s.room.instance
-	i.emit(abi.AppendPut(i.out, prefix, key, value))
+	i.emit(abi.AppendPut(i.out, s.system, key, value))
 	s.room.storage.add(abi.EffectPut, i.out, n, len(value))
 }
 

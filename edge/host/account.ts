@@ -5,7 +5,7 @@
 export const linger = 10_000;
 
 /** What an object has to do, or what keeps it awake between events. */
-export type Reason = "event" | "request" | "alarm" | "hello" | "ticks" | "telling";
+export type Reason = "event" | "request" | "alarm" | "credential" | "hello" | "ticks" | "telling";
 
 /** Something that counts rows, for as long as one life of an object. */
 export interface Meter {

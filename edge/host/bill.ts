@@ -20,6 +20,7 @@ const texts = {
   event: "an event is under way",
   request: "a request waits for its answer",
   alarm: "an alarm is ringing",
+  credential: "a client has not said who it is",
   hello: "a client has not said hello",
   ticks: "the room ticks",
   telling: "others are being told",

@@ -18,7 +18,8 @@ import { refusedResponse } from "./refused.ts";
 import type { Service } from "./service.ts";
 import { end, endedByPeer, type Socket, Sockets } from "./sockets.ts";
 import { Store } from "./store.ts";
-import { type Visit, visitOf } from "./visit.ts";
+import { type Visit, visitHeader, visitOf } from "./visit.ts";
+import { maxFirstMessage, type Stranger, Waiting } from "./waiting.ts";
 import { byteLength, bytesOf } from "./wire.ts";
 
 /** How long a client of the session protocol may wait with its hello, in ms. */
@@ -33,6 +34,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
   return class RoomObject extends DurableObject {
     readonly #store: Store;
     readonly #sockets: Sockets;
+    readonly #waiting: Waiting;
     readonly #account: Account | undefined;
     readonly #woke = Date.now();
     #living: Living | undefined;
@@ -43,6 +45,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       this.#sockets = new Sockets(ctx);
       this.#account = service(env).bill?.account(ctx.id.name ?? ctx.id.toString());
       this.#account?.woke(this.#store);
+      this.#waiting = new Waiting(ctx, this.#account);
     }
 
     override async fetch(request: Request): Promise<Response> {
@@ -61,6 +64,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       const visit = visitOf(request.headers);
       if (visit === undefined) return errorResponse(codes.forbidden);
       if (visit.to === "report") return this.#report();
+      if (visit.to === "wait") return this.#wait(visit, request);
       const living = this.#open(visit.kind, visit.room);
       if (living === undefined) return errorResponse(codes.unknownKind);
       switch (visit.to) {
@@ -79,9 +83,11 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       return this.#account?.hold("request");
     }
 
-    override webSocketMessage(ws: WebSocket, message: string | ArrayBuffer): void {
-      const done = this.#account?.hold("event");
+    override webSocketMessage(ws: WebSocket, message: string | ArrayBuffer): void | Promise<void> {
       if (this.#account !== undefined) this.#account.messages++;
+      const stranger = this.#waiting.take(ws);
+      if (stranger !== undefined) return this.#introduce(ws, stranger, message);
+      const done = this.#account?.hold("event");
       try {
         this.#receive(ws, message);
       } catch (fault) {
@@ -93,11 +99,13 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
     }
 
     override webSocketClose(ws: WebSocket, code: number, reason: string, clean: boolean): void {
+      this.#waiting.take(ws);
       this.#guard("close", () => this.#ended(ws, code, reason, clean));
       end(ws, code, reason);
     }
 
     override webSocketError(ws: WebSocket): void {
+      this.#waiting.take(ws);
       this.#guard("error", () => this.#ended(ws, codes.abnormal, "", false));
     }
 
@@ -158,6 +166,57 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
     }
 
     #connect(living: Living, visit: Visit): Response {
+      const connection = this.#join(living, visit);
+      if (connection === undefined) return refusedResponse(this.#sockets.refuse());
+      const pair = new WebSocketPair();
+      this.ctx.acceptWebSocket(pair[1]);
+      this.#attach(living, pair[1], connection, visit);
+      return upgraded(pair[0], visit);
+    }
+
+    /** Accepts a socket that has to say first who its client is; see {@link Waiting}. */
+    #wait(visit: Visit, request: Request): Response {
+      const headers = new Headers(request.headers);
+      headers.delete(visitHeader);
+      if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
+      const pair = new WebSocketPair();
+      this.#waiting.accept(pair[1], new Request(request.url, { headers }));
+      return upgraded(pair[0], visit);
+    }
+
+    /** Takes the first message of a socket that waits. The next is read when this is done. */
+    async #introduce(ws: WebSocket, stranger: Stranger, message: string | ArrayBuffer): Promise<void> {
+      const done = this.#account?.hold("event");
+      try {
+        await this.#verify(ws, stranger, message);
+      } catch (fault) {
+        this.#broke("credential", fault);
+        end(ws, codes.internal, closeReason(codes.internal));
+      } finally {
+        done?.();
+      }
+    }
+
+    /** Lets a client in whose message is a credential. */
+    async #verify(ws: WebSocket, { head }: Stranger, message: string | ArrayBuffer): Promise<void> {
+      const refuse = (code: number, detail = "") => end(ws, code, closeReason(code, 0, detail));
+      if (typeof message !== "string") return refuse(codes.unsupportedEncoding, "the credential is a text message");
+      if (message.length > maxFirstMessage) return refuse(codes.tooLarge);
+      const visit = await service(this.env).verify?.(head, message);
+      if (visit === undefined) return refuse(codes.unauthenticated);
+      if ("code" in visit) return refuse(visit.code, visit.detail);
+      if (ws.readyState !== WebSocket.OPEN) return;
+      const living = this.#open(visit.kind, visit.room);
+      if (living === undefined) return refuse(codes.unknownKind);
+      const connection = this.#join(living, visit);
+      if (connection !== undefined) return this.#attach(living, ws, connection, visit);
+      const { frames, code, reason } = this.#sockets.refuse();
+      for (const f of frames) ws.send(f);
+      end(ws, code, reason);
+    }
+
+    /** Asks the room whether a client may come in; undefined if it may not. */
+    #join(living: Living, visit: Visit): Connection | undefined {
       const connection: Connection = {
         id: BigInt(living.numbers.take()),
         user: visit.user,
@@ -171,14 +230,14 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       this.#sockets.hold(connection.id);
       living.run([{ type: "connect", connection, query: visit.query, address: visit.address }]);
       const member = living.room.table.get(connection.id);
-      if (member === undefined || member.closing !== undefined) return refusedResponse(this.#sockets.refuse());
-      const pair = new WebSocketPair();
-      const s = this.#sockets.accept(pair[1], member.connection, visit.expires);
+      return member?.closing === undefined ? member?.connection : undefined;
+    }
+
+    /** Makes an accepted socket that of a connection. */
+    #attach(living: Living, ws: WebSocket, connection: Connection, visit: Visit): void {
+      const s = this.#sockets.admit(ws, connection, visit.expires);
       living.expect(s);
       if (pings(visit.protocol)) this.#awaitHello(living, s);
-      const headers = new Headers();
-      if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
-      return new Response(null, { status: 101, webSocket: pair[0], headers });
     }
 
     /** A clock keeps the object awake: it runs for a client's first moments only. */
@@ -299,6 +358,13 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       new Journal(this.ctx.id.name ?? this.ctx.id.toString()).host(8, "the host failed", { handler, error });
     }
   };
+}
+
+/** The answer to an upgrade. */
+function upgraded(webSocket: WebSocket, visit: Visit): Response {
+  const headers = new Headers();
+  if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
+  return new Response(null, { status: 101, webSocket, headers });
 }
 
 /** A random token for a new room's incarnation. */

@@ -3,6 +3,7 @@
 
 import type { Bill } from "./bill.ts";
 import type { Notice, Present } from "./notice.ts";
+import type { Visit } from "./visit.ts";
 
 /** A room's object, as others call it. */
 export interface RoomStub {
@@ -19,11 +20,19 @@ export interface PresenceStub {
   of(user: string): Promise<UserPresence | undefined>;
 }
 
+/** Why the front lets somebody not in. */
+export interface Refusal {
+  code: number;
+  detail: string;
+}
+
 export interface Service {
   /** The object of a room; undefined if no module has the kind. */
   room(kind: string, room: string): RoomStub | undefined;
   /** The presence object of a shard; undefined if the service has none. */
   presence(shard: number): PresenceStub | undefined;
+  /** Asks the front about a socket whose credential has come as its first message; `head` is its upgrade. */
+  verify?: ((head: Request, message: string) => Promise<Visit | Refusal>) | undefined;
   /** Counts what objects cost; on a dev server only. */
   readonly bill?: Bill | undefined;
 }

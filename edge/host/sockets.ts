@@ -88,11 +88,10 @@ export class Sockets {
     this.#held = { id, frames: [], close: undefined };
   }
 
-  /** Accepts a held client that the room let in, and sends what was held back. */
-  accept(ws: WebSocket, c: Connection, expires: number): Socket {
+  /** Takes in the accepted socket of a held client that the room let in, and sends what was held back. */
+  admit(ws: WebSocket, c: Connection, expires: number): Socket {
     const frames = this.#held?.frames ?? [];
     this.#held = undefined;
-    this.#ctx.acceptWebSocket(ws);
     this.#write(ws, "open", c, c.since, expires);
     const s = this.#put(c.id, ws, c.protocol, expires, c.since);
     for (const f of frames) this.send(c.id, f);

@@ -8,8 +8,11 @@ import { byteLength } from "./wire.ts";
 /** The header's name. */
 export const visitHeader = "oriel-visit";
 
-/** `socket` opens a connection, `request` is for the room, `told` is another room's message. */
-export type VisitKind = "socket" | "request" | "told" | "report";
+/**
+ * `socket` opens a connection, `wait` a socket whose credential is to be its first message, `request` is for
+ * the room, `told` is another room's message.
+ */
+export type VisitKind = "socket" | "wait" | "request" | "told" | "report";
 
 export interface Visit {
   to: VisitKind;
@@ -59,12 +62,15 @@ export function visitValue(v: Partial<Visit>): string {
 export function visitOf(headers: Headers): Visit | undefined {
   const value = headers.get(visitHeader);
   if (value === null) return undefined;
-  let json: unknown;
   try {
-    json = JSON.parse(decodeURIComponent(value));
+    return visitFrom(JSON.parse(decodeURIComponent(value)));
   } catch {
     return undefined;
   }
+}
+
+/** Checks what may be a visit; undefined if it is none. */
+export function visitFrom(json: unknown): Visit | undefined {
   if (typeof json !== "object" || json === null) return undefined;
   const v = { ...nobody, ...json } as Visit;
   for (const [name, want] of Object.entries(nobody))

@@ -6,6 +6,8 @@ import type { FrontStats, Verdict } from "./verdict.ts";
 
 /** The header of the front's answers. */
 const verdictHeader = "oriel-verdict";
+/** The header that brings a first message to the front; no client's request keeps it. */
+const messageHeader = "oriel-first-message";
 
 /** The variables and secrets that the front reads; it gets no others. */
 const settings = [
@@ -14,6 +16,7 @@ const settings = [
   "ORIEL_AUDIENCE",
   "ORIEL_ISSUER",
   "ORIEL_COOKIE",
+  "ORIEL_FIRST_MESSAGE",
   "ORIEL_DEV",
 ] as const;
 
@@ -36,10 +39,15 @@ export class Front {
     this.#kinds = kinds;
   }
 
-  /** Asks about a request. An instance that died is replaced at the next one. */
-  async judge(request: Request, env: Settings): Promise<Verdict> {
+  /**
+   * Asks about a request, or again about an upgrade whose credential was to come as its first message. An
+   * instance that died is replaced at the next request.
+   */
+  async judge(request: Request, env: Settings, message?: string): Promise<Verdict> {
     // Without its body, which the front never reads and must not hold.
     const bare = new Request(request.url, { method: request.method, headers: request.headers });
+    bare.headers.delete(messageHeader);
+    if (message !== undefined) bare.headers.set(messageHeader, encodeURIComponent(message));
     try {
       const instance = this.#alive(env);
       const answer = await instance.binding.handleRequest?.(bare);

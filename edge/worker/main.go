@@ -21,13 +21,14 @@ import (
 
 func main() {
 	judge, err := verdict.New(verdict.Settings{
-		Kinds:    cloudflare.Getenv("ORIEL_KINDS"),
-		Secret:   cloudflare.Getenv("ORIEL_SECRET"),
-		Origins:  cloudflare.Getenv("ORIEL_ORIGINS"),
-		Audience: cloudflare.Getenv("ORIEL_AUDIENCE"),
-		Issuer:   cloudflare.Getenv("ORIEL_ISSUER"),
-		Cookie:   cloudflare.Getenv("ORIEL_COOKIE"),
-		Dev:      cloudflare.Getenv("ORIEL_DEV"),
+		Kinds:        cloudflare.Getenv("ORIEL_KINDS"),
+		Secret:       cloudflare.Getenv("ORIEL_SECRET"),
+		Origins:      cloudflare.Getenv("ORIEL_ORIGINS"),
+		Audience:     cloudflare.Getenv("ORIEL_AUDIENCE"),
+		Issuer:       cloudflare.Getenv("ORIEL_ISSUER"),
+		Cookie:       cloudflare.Getenv("ORIEL_COOKIE"),
+		FirstMessage: cloudflare.Getenv("ORIEL_FIRST_MESSAGE"),
+		Dev:          cloudflare.Getenv("ORIEL_DEV"),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "front:", err)

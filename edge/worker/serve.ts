@@ -31,13 +31,15 @@ export async function serve(request: Request, s: Deployment): Promise<Response> 
   if (!pathname.startsWith("/v1/")) return (await s.assets?.fetch(request)) ?? errorResponse(codes.notFound);
   if (pathname === "/v1/dev/bill") return billResponse(request, s.bill);
   const v = await s.front.judge(request, s.settings);
-  const limit = v.to === "socket" || v.upgrade ? s.connects : v.to === "presence" ? s.asks : undefined;
+  const opens = v.to === "socket" || v.to === "wait";
+  const limit = opens || v.upgrade ? s.connects : v.to === "presence" ? s.asks : undefined;
   if (v.key !== undefined && limit !== undefined && !(await within(limit, v.key)))
-    return refuse({ ...v, upgrade: v.to === "socket" || v.upgrade === true }, codes.rateLimited, limitRetry);
+    return refuse({ ...v, upgrade: opens || v.upgrade === true }, codes.rateLimited, limitRetry);
   switch (v.to) {
     case "token":
       return Response.json({ token: v.token }, { headers: { "cache-control": "no-store" } });
     case "socket":
+    case "wait":
     case "request":
       return forward(request, s, v);
     case "presence":
@@ -66,12 +68,12 @@ async function forward(request: Request, s: Deployment, v: Verdict): Promise<Res
   let answer: Response;
   try {
     const object = s.room(v.kind ?? "", v.room ?? "");
-    if (object === undefined) return refuse({ ...v, upgrade: v.to === "socket" }, codes.unknownKind);
+    if (object === undefined) return refuse({ ...v, upgrade: v.to !== "request" }, codes.unknownKind);
     answer = await object.fetch(new Request(request, { headers }));
   } catch (fault) {
     // The object was reset under the request, or the platform has too much to do.
     console.error(JSON.stringify({ msg: "the object failed", room: `${v.kind}/${v.room}`, error: String(fault) }));
-    return refuse({ ...v, upgrade: v.to === "socket" }, codes.roomUnavailable, 1000);
+    return refuse({ ...v, upgrade: v.to !== "request" }, codes.roomUnavailable, 1000);
   }
   const refused = await refusedOf(answer);
   return refused === undefined ? answer : refuseSocket(refused, v.protocol ?? "");

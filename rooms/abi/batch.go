@@ -203,18 +203,30 @@ func DecodeEffects(b []byte) ([]Effect, error) {
 	return out, d.End("effects")
 }
 
-// sized puts the size of an item, b[at+1:], before it: the caller has left one byte for it,
-// which fits most; longer items are moved up once.
-func sized(b []byte, at int) []byte {
-	n := len(b) - at - 1
-	if n < 0x80 {
-		b[at] = byte(n)
-		return b
+// placeFor is how many bytes are left for the size of an item that holds data: what it takes at
+// least, one or two.
+func placeFor(data []byte) int {
+	if len(data) < 0x80 {
+		return 1
 	}
-	extra := UvarintLen(uint64(n)) - 1
-	var pad [9]byte
-	b = append(b, pad[:extra]...)
-	copy(b[at+1+extra:], b[at+1:at+1+n])
-	AppendUvarint(b[at:at], uint64(n))
+	return 2
+}
+
+// sized puts the size of an item before it: the caller has left place bytes at b[at] for it, which
+// is enough for most; others are moved up once.
+func sized(b []byte, at, place int) []byte {
+	n := len(b) - at - place
+	switch {
+	case place == 1 && n < 0x80:
+		b[at] = byte(n)
+	case place == 2 && n < 0x4000:
+		b[at], b[at+1] = byte(n)|0x80, byte(n>>7)
+	default:
+		var pad [9]byte
+		extra := UvarintLen(uint64(n)) - place
+		b = append(b, pad[:extra]...)
+		copy(b[at+place+extra:], b[at+place:at+place+n])
+		PutUvarint(b[at:], uint64(n))
+	}
 	return b
 }

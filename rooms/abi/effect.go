@@ -41,7 +41,6 @@ type Effect interface {
 	Type() EffectType
 	// Append appends the encoding.
 	Append(b []byte) []byte
-	appendFields(b []byte) []byte
 }
 
 // SendEffect sends one message to one connection.

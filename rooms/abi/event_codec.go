@@ -4,7 +4,7 @@ import "unicode/utf8"
 
 // AppendEvent appends one event: its size, its type and its fields.
 func AppendEvent(b []byte, e Event) []byte {
-	return sized(e.appendFields(append(b, 0, byte(e.Type()))), len(b))
+	return sized(e.appendFields(append(b, 0, byte(e.Type()))), len(b), 1)
 }
 
 // DecodeEvent decodes one event that fills b. Byte slices alias b.

@@ -126,7 +126,10 @@ func (o KindOptions) Validate() error {
 }
 
 func badOption(kind, field, reason string) error {
-	return &FieldError{Field: "manifest.kinds[" + strconv.Quote(kind) + "]." + field, Reason: reason, Err: ErrLimit}
+	if !ValidName(kind) {
+		kind = "" // it may be anything
+	}
+	return &FieldError{Field: `manifest.kinds["` + kind + `"].` + field, Reason: reason, Err: ErrLimit}
 }
 
 // validToken follows RFC 6455, section 4.1: a subprotocol is a token of RFC 9110.

@@ -13,22 +13,58 @@ func AppendUvarint(b []byte, v uint64) []byte {
 	return appendLong(b, v)
 }
 
+// appendLong stays a call: by the profile of the shipped module, the compiler would put its loop
+// into every caller.
+//
+//go:noinline
 func appendLong(b []byte, v uint64) []byte {
-	for v >= 0x80 {
+	for v >= 1<<56 {
 		b = append(b, byte(v)|0x80)
 		v >>= 7
 	}
-	return append(b, byte(v))
+	// At most eight bytes are left, which are appended as one word, and cut.
+	var word uint64
+	shift := 0
+	for ; v >= 0x80; shift += 8 {
+		word |= (v&0x7f | 0x80) << (shift & 63)
+		v >>= 7
+	}
+	word |= v << (shift & 63)
+	n := len(b) + shift/8 + 1
+	return append(b, byte(word), byte(word>>8), byte(word>>16), byte(word>>24),
+		byte(word>>32), byte(word>>40), byte(word>>48), byte(word>>56))[:n]
 }
 
-// UvarintLen returns the number of bytes that AppendUvarint appends for v.
-func UvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
+// UvarintLen returns the number of bytes that AppendUvarint appends for v: one for each seven bits, by
+// 9/64 in place of the slower division by 7.
+func UvarintLen(v uint64) int { return int(9*uint(bits.Len64(v))+64) >> 6 }
+
+// PutUvarint writes v to the first [UvarintLen] bytes of b.
+func PutUvarint(b []byte, v uint64) {
+	for ; v >= 0x80; v >>= 7 {
+		b[0], b = byte(v)|0x80, b[1:]
+	}
+	b[0] = byte(v)
+}
 
 // AppendBytes appends the length of v and v.
-func AppendBytes(b, v []byte) []byte { return append(AppendUvarint(b, uint64(len(v))), v...) }
+func AppendBytes(b, v []byte) []byte {
+	switch n := len(v); {
+	case n < 0x80:
+		b = append(b, byte(n))
+	case n < 0x4000:
+		b = append(b, byte(n)|0x80, byte(n>>7))
+	default:
+		b = appendLong(b, uint64(n))
+	}
+	return append(b, v...)
+}
 
 // AppendString appends the length of v and v.
 func AppendString(b []byte, v string) []byte {
+	if v == "" {
+		return append(b, 0)
+	}
 	return append(AppendUvarint(b, uint64(len(v))), v...)
 }
 
@@ -57,7 +93,10 @@ func (d *Decoder) Err() error { return d.err }
 // Len returns the number of bytes that are left.
 func (d *Decoder) Len() int { return len(d.b) }
 
-// Malformed records a fault of form in a field.
+// Malformed records a fault of form in a field. It stays a call, as Limit does: faults are rare, and
+// every read of a field has some.
+//
+//go:noinline
 func (d *Decoder) Malformed(field, reason string) {
 	if d.err == nil {
 		d.err = &FieldError{Field: field, Reason: reason, Err: ErrMalformed}
@@ -66,6 +105,8 @@ func (d *Decoder) Malformed(field, reason string) {
 }
 
 // Limit records a crossed limit in a field.
+//
+//go:noinline
 func (d *Decoder) Limit(field, reason string) {
 	if d.err == nil {
 		d.err = &FieldError{Field: field, Reason: reason, Err: ErrLimit}
@@ -115,25 +156,24 @@ func (d *Decoder) Uvarint(field string, limit uint64) uint64 {
 
 func (d *Decoder) long(field string, limit uint64) uint64 {
 	var v uint64
-	for i := range len(d.b) {
-		c := d.b[i]
-		if i == 9 && c > 1 {
-			d.Malformed(field, "integer over 64 bits")
-			return 0
+	for i, c := range d.b {
+		if c >= 0x80 && i < 9 {
+			v |= uint64(c&0x7f) << (7 * i & 63)
+			continue
 		}
-		v |= uint64(c&0x7f) << (7 * i)
-		if c < 0x80 {
-			if c == 0 && i > 0 {
-				d.Malformed(field, "integer not in its shortest form")
-				return 0
-			}
-			if v > limit {
-				d.Limit(field, "too large")
-				return 0
-			}
+		v |= uint64(c) << (7 * i & 63)
+		switch {
+		case i == 9 && c > 1:
+			d.Malformed(field, "integer over 64 bits")
+		case c == 0 && i > 0:
+			d.Malformed(field, "integer not in its shortest form")
+		case v > limit:
+			d.Limit(field, "too large")
+		default:
 			d.b = d.b[i+1:]
 			return v
 		}
+		return 0
 	}
 	d.Malformed(field, "cut short")
 	return 0

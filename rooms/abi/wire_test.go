@@ -20,12 +20,19 @@ func TestUvarint(t *testing.T) {
 		{300, []byte{0xac, 2}},
 		{1<<14 - 1, []byte{0xff, 0x7f}},
 		{1 << 14, []byte{0x80, 0x80, 1}},
+		{1<<56 - 1, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}},
+		{1 << 56, []byte{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1}},
 		{1 << 63, []byte{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1}},
 		{math.MaxUint64, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}},
 	} {
 		got := abi.AppendUvarint(nil, tt.v)
 		if !bytes.Equal(got, tt.want) || abi.UvarintLen(tt.v) != len(got) {
 			t.Errorf("%d: %x of length %d, want %x", tt.v, got, abi.UvarintLen(tt.v), tt.want)
+		}
+		put := make([]byte, len(got)+1)
+		put[len(got)] = 'x'
+		if abi.PutUvarint(put, tt.v); string(put) != string(tt.want)+"x" {
+			t.Errorf("%d: put %x, want %x", tt.v, put, tt.want)
 		}
 		d := abi.NewDecoder(got)
 		if v := d.Uvarint("v", math.MaxUint64); v != tt.v || d.End("v") != nil {

@@ -74,7 +74,8 @@ func (c *Chat) Join(room *session.Room, m *session.Member, _ session.Payload) (s
 func (c *Chat) Publish(room *session.Room, from *session.Member, p session.Publish) (session.Event, error) {
 	switch p.Event {
 	case "message":
-		return c.message(room, from, p.Payload)
+		said, err := c.message(room, from, p.Payload)
+		return session.Event{Name: p.Event, Payload: said}, err
 	case "edit":
 		return c.edit(room, from, p.Payload)
 	case "delete":

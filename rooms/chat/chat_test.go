@@ -59,6 +59,7 @@ func TestLimits(t *testing.T) {
 			{"message", `{"text":7}`, "invalid"},
 			{"message", `{"text":null}`, "invalid"},
 			{"message", `{"text":"a\u0000b"}`, "invalid"},
+			{"message", "{\"text\":\"a\x7fb\"}", "invalid"},
 			{"message", `{"text":"a\u001bb"}`, "invalid"},
 			{"message", `{"text":"a\u007fb"}`, "invalid"},
 			{"message", `{"text":"a\u0085b"}`, "invalid"},

@@ -60,7 +60,7 @@ func (c *Chat) setTopic(room *session.Room, from *session.Member, p session.Payl
 	if !in.hasText {
 		return session.Event{}, session.Refuse(abi.CodeInvalid, "no text")
 	}
-	text, err := cleanText(in.text, MaxTopic)
+	text, err := in.cleanText(MaxTopic)
 	if err != nil {
 		return session.Event{}, err
 	}

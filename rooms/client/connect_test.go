@@ -159,6 +159,24 @@ func TestCredentials(t *testing.T) {
 	})
 }
 
+// TestFirstMessage: the credential is a message, and hello comes right behind it.
+func TestFirstMessage(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.client(func(o *Options) {
+			o.Credential = func(context.Context) (string, error) { return "tok", nil }
+			o.FirstMessage = true
+		})
+		p := s.accept()
+		if got := (<-s.asked).Get("Authorization"); got != "" {
+			t.Errorf("Authorization %q", got)
+		}
+		if f := <-p.in; f.typ != websocket.MessageText || string(f.b) != `{"type":"auth","token":"tok"}` {
+			t.Errorf("the client said %s", f.b)
+		}
+		p.want(protocol.TypeHello)
+	})
+}
+
 // TestAnonymousStops: without a credential there is no other to come back with.
 func TestAnonymousStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,12 +33,13 @@ func (e ending) action() abi.Action {
 func (c *Client) dial(ctx context.Context) (*websocket.Conn, error) {
 	want := c.o.form().Subprotocol()
 	o := &websocket.DialOptions{HTTPClient: c.o.HTTP, Subprotocols: []string{want}}
+	token := ""
 	if c.o.Credential != nil {
-		token, err := c.o.Credential(ctx)
-		if err != nil {
+		var err error
+		if token, err = c.o.Credential(ctx); err != nil {
 			return nil, fmt.Errorf("client: credential: %w", err)
 		}
-		if token != "" {
+		if token != "" && !c.o.FirstMessage {
 			o.HTTPHeader = http.Header{"Authorization": {"Bearer " + token}}
 		}
 	}
@@ -51,7 +52,22 @@ func (c *Client) dial(ctx context.Context) (*websocket.Conn, error) {
 		return nil, fmt.Errorf("client: the server speaks %q and not %q", got, want)
 	}
 	ws.SetReadLimit(maxRead)
+	if token != "" && c.o.FirstMessage {
+		if err := ws.Write(ctx, websocket.MessageText, firstMessage(token)); err != nil {
+			_ = ws.CloseNow()
+			return nil, err
+		}
+	}
 	return ws, nil
+}
+
+// firstMessage is the credential as a message (PROTOCOL.md, section 1).
+func firstMessage(token string) []byte {
+	b, _ := json.Marshal(struct { // strings always have a form
+		Type  string `json:"type"`
+		Token string `json:"token"`
+	}{"auth", token})
+	return b
 }
 
 // refusal reads what a server says that did not take the upgrade.

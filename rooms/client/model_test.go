@@ -56,7 +56,7 @@ func (m *model) serve(p *peer) {
 			return
 		}
 		m.publish(p, &msg)
-		if m.chance(40) {
+		if m.chance(40) || m.drops == 0 && m.seq == 100 { // once at least, whatever its luck
 			p.drop()
 			m.drops++
 			return

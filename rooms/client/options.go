@@ -19,6 +19,9 @@ type Options struct {
 	// Credential is asked for anew before each connect. Nil: the client is anonymous, and gives up
 	// when the server wants to know who it is.
 	Credential func(ctx context.Context) (string, error)
+	// FirstMessage sends the credential as the first message instead of a header, to
+	// servers that take it so.
+	FirstMessage bool
 	// Binary takes oriel.v1.bin instead of oriel.v1.json.
 	Binary bool
 	// Resume goes on with a session and a place of an earlier client.

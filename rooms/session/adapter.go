@@ -85,6 +85,7 @@ func (r *Room) load() {
 		}
 		o.Start = rows[len(rows)-1].Key + "\x00"
 	}
+	r.begun = r.incarnations.current() == r.term
 	r.head = r.state.head
 	if rows, _ := r.system().List(rooms.ListOptions{Prefix: prefixEvent, Limit: 1, Reverse: true}); len(rows) == 1 {
 		r.head = max(r.head, readRow(&rows[0]).Offset)
@@ -263,6 +264,7 @@ func (r *Room) detach(m *Member, grace bool) {
 	m.phase = gone
 	r.unbind(m.conn)
 	if before != replaying && before != live {
+		r.greeted = true
 		return
 	}
 	r.attached -= m.size

@@ -48,10 +48,7 @@ const retryAfter = time.Second
 
 // toError says what a handler's error means to the client.
 func toError(err error) *Error {
-	var e *Error
-	var code abi.Code
-	switch {
-	case errors.As(err, &e):
+	if e, ok := errors.AsType[*Error](err); ok {
 		c := *e
 		if !protocol.ValidCode(c.Code) {
 			c.Code = abi.CodeInvalid.String()
@@ -59,12 +56,15 @@ func toError(err error) *Error {
 		c.Message = cut(c.Message, protocol.MaxErrorText)
 		c.After = max(c.After, 0)
 		return &c
-	case errors.As(err, &code):
+	}
+	if code, ok := errors.AsType[abi.Code](err); ok {
 		e := Refuse(code, code.Info().Text)
 		if code.Action() == abi.ActionRetry {
 			e.Retryable, e.After = true, retryAfter
 		}
 		return e
+	}
+	switch {
 	case errors.Is(err, ErrStoreAway):
 		return toError(abi.CodeStorageUnavailable)
 	case errors.Is(err, ErrTooLarge):

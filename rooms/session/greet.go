@@ -48,7 +48,7 @@ func (r *Room) hello(m *Member, c *protocol.ClientMessage) {
 	r.bySession.Set(id, m)
 	// Nobody has seen an offset beyond the head: what is sent below is what a client that
 	// comes in this moment gets.
-	m.phase = replaying
+	m.phase, r.greeted = replaying, true
 	r.enter(m)
 	r.welcome(m, c, said)
 }

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"strconv"
-
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/session/protocol"
@@ -42,8 +40,8 @@ func (r *Room) appendEvent(e *Event) {
 	r.head++
 	e.Offset, e.Time = r.head, r.now()
 	name := ""
-	if r.incarnations.current() != r.term {
-		name = r.term
+	if !r.begun {
+		r.begun, name = true, r.term
 		r.incarnations = append(r.incarnations, incarnation{name, e.Offset}).trim(r.First())
 		r.system().Put(keyIncarnations, r.incarnations.append(nil))
 	}
@@ -157,7 +155,7 @@ func (r *Room) Replace(offset uint64, p Payload) error {
 // payload that is not JSON is a mistake in the kind and panics.
 func (r *Room) checkEvent(e *Event, known *Publish) error {
 	if e.Name != known.Event && !protocol.ValidEventName(e.Name) {
-		panic("session: an event's name is not 1 to 64 printable characters: " + strconv.Quote(cut(e.Name, 80)))
+		panic("session: an event's name is not 1 to 64 printable characters: " + cut(e.Name, 80))
 	}
 	checkPayload(e.Payload, known.Payload.Data)
 	n := len(e.Payload.Data)

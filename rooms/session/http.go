@@ -1,7 +1,6 @@
 package session
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/oriel-rooms/oriel/rooms"
@@ -99,7 +98,8 @@ func (r *Room) presenceHTTP(q *rooms.Request) {
 
 // queryNumber adds a number; what is none becomes a string, which the decoder refuses.
 func queryNumber(o *jsonx.Object, name, value string) {
-	if n, err := strconv.ParseUint(value, 10, 53); err == nil {
+	r := jsonx.NewReader([]byte(value))
+	if n := r.Uint(); r.End() == nil {
 		o.Uint(name, n)
 	} else {
 		o.String(name, value)
@@ -127,14 +127,27 @@ func unescape(s string) string {
 		if c == '+' {
 			c = ' '
 		} else if c == '%' && i+2 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-				c = byte(n)
+			if high, low := hexDigit(s[i+1]), hexDigit(s[i+2]); high < 16 && low < 16 {
+				c = high<<4 | low
 				i += 2
 			}
 		}
 		b = append(b, c)
 	}
 	return string(b)
+}
+
+// hexDigit is the value of a hexadecimal digit, 16 of what is none.
+func hexDigit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 16
 }
 
 // publishHTTP is a publish without a session. With an idempotency key its answer is

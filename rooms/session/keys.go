@@ -1,8 +1,6 @@
 package session
 
 import (
-	"encoding/binary"
-
 	"github.com/oriel-rooms/oriel/rooms/abi"
 )
 
@@ -29,9 +27,10 @@ const (
 	prefixKeyAt     = "sy"
 )
 
+// numberKey is a prefix of two bytes and a number.
 func numberKey(prefix string, n uint64) string {
-	var b [16]byte
-	return string(binary.BigEndian.AppendUint64(append(b[:0], prefix...), n))
+	return string([]byte{prefix[0], prefix[1], byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32),
+		byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
 // keyNumber reads the number behind a prefix of two bytes; rest is what follows it.

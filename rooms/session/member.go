@@ -3,6 +3,7 @@ package session
 import (
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/internal/reserved"
 	"github.com/oriel-rooms/oriel/rooms/session/protocol"
 )
 
@@ -118,7 +119,7 @@ func (m *Member) send(encode func([]byte, protocol.Form) []byte) {
 }
 
 func (m *Member) sendFrame(frame []byte, key string) {
-	m.conn.Send(rooms.Message{Encoding: encoding(m.form), Data: frame, Key: key})
+	rooms.Send(m.conn, encoding(m.form), key, frame, reserved.Key{})
 }
 
 func encoding(f protocol.Form) abi.Encoding {

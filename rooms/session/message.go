@@ -53,5 +53,6 @@ type Signal struct {
 	Payload Payload
 	// Key, when not empty, is the conflation key: while a signal waits in a slow
 	// connection's queue, a newer one of the same key takes its place. At most 128 bytes.
+	// At the edge every signal is sent.
 	Key string
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/oriel-rooms/oriel/rooms"
@@ -69,7 +68,8 @@ type limits struct {
 	heartbeat          uint64
 	open               uint64
 	message, partBytes int
-	rate, burst        int // messages of a connection, per second and at once
+	each               uint64 // microseconds between two messages of a connection
+	burst              int    // of them at once
 }
 
 // maxAttached bounds what a room's attachments come to: all of them travel in one start
@@ -81,7 +81,7 @@ const maxAttached = 2 << 20
 func (o Options) resolve(name string) (rooms.Options, *limits) {
 	check := func(ok bool, field string) {
 		if !ok {
-			panic("session: Register " + strconv.Quote(name) + ": " + field + " is out of its limits")
+			panic("session: Register " + name + ": " + field + " is out of its limits")
 		}
 	}
 	def(&o.History, DefaultHistory)
@@ -125,7 +125,7 @@ func (o Options) resolve(name string) (rooms.Options, *limits) {
 		open:         uint64(o.Open),
 		message:      message,
 		partBytes:    min(maxPartBytes, queue/4),
-		rate:         rate,
+		each:         1_000_000 / uint64(rate),
 		burst:        burst,
 	}
 	return o.Room, l
@@ -154,7 +154,7 @@ func Register(name string, newKind func() Kind, o Options) {
 func RegisterIn(m *rooms.Module, name string, newKind func() Kind, o Options) {
 	room, limits := o.resolve(name)
 	if newKind == nil {
-		panic("session: Register " + strconv.Quote(name) + ": no constructor")
+		panic("session: Register " + name + ": no constructor")
 	}
 	m.Register(name, func() rooms.Kind {
 		kind := newKind()

@@ -18,7 +18,7 @@ func (r *Room) tooFast(m *Member) *Error {
 		return nil
 	}
 	now := r.now() * 1000
-	each := 1_000_000 / uint64(r.limits.rate)
+	each := r.limits.each
 	pace := max(m.pace, now)
 	if over := int64(pace+each-now) - int64(uint64(r.limits.burst)*each); over > 0 {
 		// A client sends all that it may have open once more, so it is told to wait until as many

@@ -142,7 +142,7 @@ func (parlor) Signal(_ *session.Room, _ *session.Member, s session.Signal) (sess
 
 func (parlor) Alarm(room *session.Room, a rooms.Alarm) {
 	bump(room, "alarms")
-	if _, err := room.Emit(session.Event{Name: "alarm", Payload: session.JSON(strconv.FormatInt(a.Scheduled.UnixMilli(), 10))}); err != nil {
+	if _, err := room.Emit(session.Event{Name: "alarm", Payload: session.JSON(strconv.FormatInt(a.ScheduledMillis, 10))}); err != nil {
 		panic(err)
 	}
 }

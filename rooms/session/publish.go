@@ -145,23 +145,20 @@ func again(code abi.Code) *Error {
 	return &Error{Code: code.String(), Message: code.Info().Text, Retryable: true}
 }
 
-// decide asks the kind what becomes of a publish: e, which stays empty if there is to be none.
+// decide asks the kind what becomes of a publish: e, which has no name if there is to be none. It
+// counts only without an error.
 func (r *Room) decide(m *Member, p *Publish, e *Event) *Error {
 	if r.kind.publish == nil {
 		return toError(abi.CodeUnknownEvent)
 	}
-	said, err := r.kind.publish.Publish(r, m, *p)
+	var err error
+	if *e, err = r.kind.publish.Publish(r, m, *p); err == nil && e.Name != "" {
+		e.From = m.name
+		err = r.checkEvent(e, p)
+	}
 	if err != nil {
 		return toError(err)
 	}
-	if said.Name == "" {
-		return nil
-	}
-	said.From = m.name
-	if err := r.checkEvent(&said, p); err != nil {
-		return toError(err)
-	}
-	*e = said
 	return nil
 }
 

@@ -29,8 +29,10 @@ type Room struct {
 	state        state
 	dirty        bool // state has changed since it was written
 	rearm        bool // a timer may have become the first; dirty says the same of those in state
+	greeted      bool // a connection has said hello, or has gone without
 	head         uint64
 	incarnations incarnations
+	begun        bool // the term's is one of them
 	sessions     shelf
 	keys         shelf
 
@@ -132,7 +134,12 @@ func (r *Room) publishEvent(e *Event) {
 
 func (r *Room) broadcastEvent(e *Event, incarnation string) {
 	m := e.message(incarnation)
-	r.broadcast(m.Append, nil, "")
+	for f := protocol.JSON; f <= protocol.Binary; f++ {
+		if r.forms[f] > 0 {
+			*r.buf = m.Append((*r.buf)[:0], f)
+			r.sendAll(f, nil, "")
+		}
+	}
 }
 
 // Signal sends an ephemeral message of the room to every member, or of the user from if it is

@@ -256,6 +256,63 @@ func TestCrashedSessions(t *testing.T) {
 	})
 }
 
+// TestHelloAlarm: the alarm stands for those who have not said hello, with one write for all of them,
+// and goes with the last: nothing is left that would wake the room.
+func TestHelloAlarm(t *testing.T) {
+	each(t, session.Options{}, func(t *testing.T, h *parlorHost) {
+		waiting := func(want time.Duration) {
+			t.Helper()
+			if at, ok := h.Alarm(); !ok || at.Sub(h.Now()) != want {
+				t.Errorf("the alarm is set %v, to %v after %v, want in %v", ok, at, h.Now(), want)
+			}
+		}
+		idle := func() { // the sweep of the sessions, at most, is left
+			t.Helper()
+			if at, ok := h.Alarm(); ok && at.Sub(h.Now()) < 23*time.Hour {
+				t.Errorf("the alarm is set to %v after %v", at, h.Now())
+			}
+		}
+
+		ann := h.connect("ann")
+		waiting(session.DefaultHelloTimeout)
+		h.Advance(time.Second)
+		bob := h.connect("bob")
+		h.Advance(time.Second)
+		ann.hello(protocol.ClientMessage{})
+		waiting(8 * time.Second) // early for bob, and not worth a write
+		bob.hello(protocol.ClientMessage{})
+		idle()
+
+		// Whoever goes without a hello takes the alarm along.
+		h.connect("carl").Close()
+		idle()
+
+		// A connection that stays silent is closed, and nothing is left.
+		dan := h.connect("dan")
+		h.Advance(session.DefaultHelloTimeout)
+		dan.wantClosed(abi.CodeHelloTimeout)
+		idle()
+
+		// One that comes in a sleep.
+		h.Sleep()
+		eve := h.connect("eve")
+		h.Sleep()
+		eve.hello(protocol.ClientMessage{})
+		idle()
+		h.Sleep()
+		h.Advance(time.Hour / 2)
+		if h.Awake() {
+			t.Error("something woke the room")
+		}
+
+		// What else needs the alarm keeps it.
+		eve.publish("alarm", "5000")
+		frank := h.connect("frank")
+		frank.hello(protocol.ClientMessage{})
+		waiting(5 * time.Second)
+	})
+}
+
 // TestSessionBound: at the limit a new session takes the place of a disconnected one, never of a
 // connected one.
 func TestSessionBound(t *testing.T) {

@@ -34,11 +34,15 @@ func (r *Room) deadline(m *Member) uint64 {
 	return uint64(m.conn.Since().UnixMilli()) + r.limits.helloTimeout
 }
 
-// settle ends a handler: what has changed of the state is written, and the alarm comes in time. An
-// alarm that is set too early stays: it finds nothing due and sets the next one, which costs
-// less than a write for each connection that says hello in time.
+// settle ends a handler: what has changed of the state is written, and the alarm comes in time.
+//
+// While connections have not said hello, an alarm that is too early stays: it finds nothing due and sets
+// the next one, which costs less than a write for each of them. When the last one has, it goes to
+// the next timer, or would wake the room for nothing.
 func (r *Room) settle() {
-	if !r.dirty && !r.rearm || r.inner.StoreAway() {
+	greeted := r.greeted
+	r.greeted = false
+	if !r.dirty && !r.rearm && !greeted || r.inner.StoreAway() {
 		return
 	}
 	r.rearm = false
@@ -47,10 +51,18 @@ func (r *Room) settle() {
 		*r.buf = r.state.append((*r.buf)[:0])
 		r.system().Put(keyState, *r.buf)
 	}
-	if at := r.next(); at != 0 {
-		if set, ok := r.inner.Alarm(); !ok || uint64(set.UnixMilli()) > at {
-			r.inner.SetAlarm(time.UnixMilli(int64(at)))
-		}
+	var set uint64
+	if t, ok := r.inner.Alarm(); ok {
+		set = uint64(t.UnixMilli())
+	}
+	switch at := r.next(); {
+	case at != 0 && (set == 0 || at < set):
+		r.inner.SetAlarm(time.UnixMilli(int64(at)))
+	case at == set, !greeted, len(r.greeting) > 0: // in time, if early
+	case at == 0:
+		r.inner.ClearAlarm()
+	default:
+		r.inner.SetAlarm(time.UnixMilli(int64(at)))
 	}
 }
 
@@ -86,7 +98,7 @@ func (r *Room) due(now uint64, attempt int) {
 		at := s.alarm
 		s.alarm, r.dirty = 0, true
 		if r.kind.alarm != nil {
-			r.kind.alarm.Alarm(r, rooms.Alarm{Scheduled: time.UnixMilli(int64(at)).UTC(), Attempt: attempt})
+			r.kind.alarm.Alarm(r, rooms.Alarm{ScheduledMillis: int64(at), Attempt: attempt})
 		}
 	}
 }

@@ -71,8 +71,11 @@ func TestFullDisk(t *testing.T) {
 	for cycle := range 3 {
 		acks(100)
 		p := n.process
-		ballast := fill(t, filepath.Join(dir, "ballast"))
+		// The disk stays full: the store could live for ever on what its own compactions give back.
+		ballast, full := filepath.Join(dir, "ballast"), make(chan struct{})
+		go func() { defer close(full); fill(t, ballast, p.exited) }()
 		code := p.wait(t)
+		<-full
 		said := p.log.String()
 		if code != 1 || !strings.Contains(said, "no space left on device") || !strings.Contains(said, "the store has stopped") {
 			t.Errorf("cycle %d: exit code %d, the last words are %s", cycle, code, tail(said, 1000))
@@ -117,18 +120,29 @@ func TestFullDisk(t *testing.T) {
 	ear.check(t, "the listener", got)
 }
 
-// fill takes all the space there is.
-func fill(t *testing.T, path string) string {
-	t.Helper()
+// fill takes all the space there is, again and again until the end, and what is free then.
+func fill(t *testing.T, path string, end <-chan struct{}) {
 	f, err := os.Create(path)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	defer f.Close()
-	for size := 1 << 20; size >= 512; {
-		if _, err := f.Write(make([]byte, size)); err != nil {
-			size /= 2
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for ended := false; ; {
+		for size := 1 << 20; size >= 512; {
+			if _, err := f.Write(make([]byte, size)); err != nil {
+				size /= 2
+			}
+		}
+		if ended {
+			return
+		}
+		select {
+		case <-end:
+			ended = true
+		case <-again.C:
 		}
 	}
-	return path
 }

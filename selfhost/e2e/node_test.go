@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -95,12 +94,7 @@ func (l *logs) await(t testing.TB, s string) {
 // newNode prepares a node that is not running. Flags are added to those that every test needs.
 func newNode(t testing.TB, flags ...string) *node {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
+	addr := reserve(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "secret")
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {

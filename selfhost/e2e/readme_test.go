@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -76,13 +77,12 @@ func TestReadmePublish(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := make([]byte, 4096)
-		k, _ := res.Body.Read(b)
+		b, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			t.Fatalf("%d %s", res.StatusCode, b[:k])
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%d %s, %v", res.StatusCode, b, err)
 		}
-		answers = append(answers, string(b[:k]))
+		answers = append(answers, string(b))
 	}
 	if answers[0] != answers[1] || !strings.Contains(answers[0], `"offset":1`) {
 		t.Errorf("answers %q", answers)

@@ -190,10 +190,12 @@ func TestRateFactor(t *testing.T) {
 
 // TestExpiredCredential: a connection ends with the credential that opened it, not before.
 func TestExpiredCredential(t *testing.T) {
+	// The beat is its longest, a second: the five that the credential lasts are counted from the
+	// upgrade, which comes a while after the admission.
 	admit := AdmitFunc(func(context.Context, *http.Request, abi.KindOptions, string) (Identity, error) {
-		return Identity{User: "ann", Expires: time.Now().Add(tenBeats / 2)}, nil
+		return Identity{User: "ann", Expires: time.Now().Add(5 * time.Second)}, nil
 	})
-	srv := start(t, setup{options: Options{Heartbeat: tenBeats, beats: noBeats, Admitter: admit}})
+	srv := start(t, setup{options: Options{Heartbeat: time.Hour, beats: noBeats, Admitter: admit}})
 	r, _ := srv.openRaw("/v1/rooms/echo/room")
 	srv.beat(1)
 	r.write(frame(fin|opText, []byte("x")))

@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait of these tests. It is long because the machine may be busy.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // fakeRooms is a Rooms that echoes. Its hooks replace what it does.
 type fakeRooms struct {

@@ -47,6 +47,9 @@ type native struct{ *roomtest.Native }
 func (native) Throttle(time.Time) time.Duration { return 0 }
 func (n native) Close()                         { n.Sleep() }
 
+// patience bounds every wait. It is long because the machine may be busy; nothing waits for it to pass.
+const patience = time.Minute
+
 // A node is a scheduler behind a real gateway, over a store.
 type node struct {
 	t         *testing.T
@@ -68,9 +71,13 @@ func open(t *testing.T, m *rooms.Module, s store.Store) *node {
 	return openWith(t, natives{m}, s)
 }
 
-func openWith(t *testing.T, m scheduler.Modules, s store.Store) *node {
+func openWith(t *testing.T, m scheduler.Modules, s store.Store, change ...func(*scheduler.Options)) *node {
 	t.Helper()
-	sched, err := scheduler.New(context.Background(), scheduler.Options{Modules: m, Store: s})
+	o := scheduler.Options{Modules: m, Store: s}
+	for _, f := range change {
+		f(&o)
+	}
+	sched, err := scheduler.New(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +97,7 @@ func openWith(t *testing.T, m scheduler.Modules, s store.Store) *node {
 		once.Do(func() {
 			g.Close()
 			srv.Close()
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if err := sched.Close(ctx); err != nil {
 				t.Error(err)
@@ -102,7 +109,7 @@ func openWith(t *testing.T, m scheduler.Modules, s store.Store) *node {
 }
 
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

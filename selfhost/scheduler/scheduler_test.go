@@ -277,12 +277,14 @@ func TestTicks(t *testing.T) {
 	ann := n.dial("desk", "one", "ann")
 	ann.expect("welcome ann")
 	ann.send("tick 10")
-	ann.expect("tick", "tick", "tick")
-	if n.scheduler.Stats().Sleeps != 0 {
+	ann.expect("tick")
+	before := n.scheduler.Stats().Sleeps // it may have slept until it was told to tick
+	ann.expect("tick", "tick")
+	if n.scheduler.Stats().Sleeps != before {
 		t.Fatal("a ticking room slept")
 	}
 	ann.send("tick 0")
-	await(t, func() bool { return n.scheduler.Stats().Sleeps > 0 })
+	await(t, func() bool { return n.scheduler.Stats().Sleeps > before })
 }
 
 // TestFailedCommitIsVoid fails one commit: its effects are seen by nobody, the room is back at

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/selfhost/scheduler"
 )
 
 // stillborn is a room that does not start.
@@ -22,7 +24,8 @@ func TestARoomThatDoesNotStartBacksOff(t *testing.T) {
 	var starts atomic.Int64
 	m := &rooms.Module{}
 	m.Register("stillborn", func() rooms.Kind { return stillborn{&starts} }, rooms.Options{})
-	n := open(t, m, nil)
+	now := time.Now() // it stands still: a slow machine must not outlast the back-off
+	n := openWith(t, natives{m}, memory(t, nil), func(o *scheduler.Options) { o.Now = func() time.Time { return now } })
 	for range 20 {
 		c := n.dial("stillborn", "one", "ann")
 		_, _, err := c.ws.Read(deadline(t))

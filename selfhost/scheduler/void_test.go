@@ -178,7 +178,7 @@ func TestNobodySeesAVoidTurn(t *testing.T) {
 	for _, room := range []string{"one", "two"} {
 		t.Run(room, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 			defer cancel()
 			var all []*witness
 			var wg sync.WaitGroup
@@ -267,11 +267,15 @@ func TestFailedFsync(t *testing.T) {
 					}
 				})
 			}
-			<-enough
+			select {
+			case <-enough:
+			case <-time.After(patience):
+				t.Fatal("nothing is acknowledged")
+			}
 			armed.Store(true)
 			select {
 			case <-s.Stopped():
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("the store goes on")
 			}
 			// Publishers go on: they are sent away, or are told to try again later.

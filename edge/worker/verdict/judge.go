@@ -1,9 +1,11 @@
 package verdict
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
@@ -46,15 +48,33 @@ func (j *Judge) Judge(r *http.Request, now time.Time) Verdict {
 }
 
 func (j *Judge) decide(r *http.Request, client admission.Client, now time.Time) Verdict {
+	facts := admission.Facts{Kind: j.kind, Loopback: j.settings.policy.Dev, FirstMessage: j.settings.firstMessage}
+	if message := r.Header.Get(MessageHeader); message != "" {
+		var err error
+		if facts.Credential, err = firstMessage(message); err != nil {
+			v := Verdict{Do: Refuse, Code: abi.CodeMalformed, Upgrade: true}
+			var e *admission.Error
+			if errors.As(err, &e) {
+				v.Code, v.Detail = e.Code, e.Detail
+			}
+			return v
+		}
+	}
 	decision := j.door.Decide(&admission.Request{
 		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Host: r.Host,
 		Headers: admission.HeadersOf(r.Header), Client: client, Now: now,
-	}, admission.Facts{Kind: j.kind, Loopback: j.settings.policy.Dev})
+	}, facts)
 	switch d := decision.(type) {
 	case *admission.Allow:
 		return j.allow(r, d, client, now)
 	case *admission.Refuse:
 		return Verdict{Do: Refuse, Code: d.Code, Detail: d.Detail, Upgrade: d.Upgrade, Protocol: d.Protocol}
+	case *admission.Need:
+		if d.What == admission.NeedFirstMessage {
+			v := room(r, d.Route, client)
+			v.Do, v.Protocol = Wait, d.Protocol
+			return v
+		}
 	}
 	return Verdict{Do: Refuse, Code: abi.CodeUnauthenticated}
 }
@@ -83,13 +103,8 @@ func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Clie
 	default:
 		return Verdict{Do: Refuse, Code: abi.CodeNotFound}
 	}
-	v := Verdict{
-		Kind: d.Route.Kind, Room: d.Route.Room, Path: d.Route.Sub, Query: r.URL.RawQuery,
-		User: d.Identity.User, Claims: string(d.Identity.Claims), Protocol: d.Protocol,
-	}
-	if client.Address.IsValid() {
-		v.Address = client.Address.String()
-	}
+	v := room(r, d.Route, client)
+	v.User, v.Claims, v.Protocol = d.Identity.User, string(d.Identity.Claims), d.Protocol
 	if !d.Identity.Expires.IsZero() {
 		v.Expires = d.Identity.Expires.UnixMilli()
 	}
@@ -102,6 +117,24 @@ func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Clie
 		return Verdict{Do: Refuse, Code: abi.CodeNotFound}
 	}
 	return v
+}
+
+// room is the part of a verdict that says which room is meant, and by which address.
+func room(r *http.Request, route admission.Route, client admission.Client) Verdict {
+	v := Verdict{Kind: route.Kind, Room: route.Room, Path: route.Sub, Query: r.URL.RawQuery}
+	if client.Address.IsValid() {
+		v.Address = client.Address.String()
+	}
+	return v
+}
+
+// firstMessage reads the credential out of a header of the glue.
+func firstMessage(header string) (string, error) {
+	message, err := url.PathUnescape(header)
+	if err != nil {
+		return "", err
+	}
+	return admission.FirstMessage([]byte(message))
 }
 
 // clientOf finds the client: the platform sets CF-Connecting-IP itself, whatever a client sends.

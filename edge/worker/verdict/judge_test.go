@@ -3,6 +3,7 @@ package verdict_test
 import (
 	"errors"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,46 @@ func TestDevTokenIsAdmitted(t *testing.T) {
 	r = httptest.NewRequest("GET", "http://rebound.test:8787/v1/dev/token?user=ann", nil)
 	if v := j.Judge(r, now); v.Do != verdict.Refuse || v.Code != abi.CodeForbidden {
 		t.Errorf("another name: got %+v", v)
+	}
+}
+
+func TestFirstMessage(t *testing.T) {
+	j := judge(t, func(s *verdict.Settings) { s.FirstMessage = "1" })
+	ask := func(method, message string) verdict.Verdict {
+		r := httptest.NewRequest(method, "https://edge.test/v1/rooms/chat/lobby?a=1", nil)
+		r.Header.Set("Sec-Websocket-Protocol", "oriel.v1.json")
+		r.Header.Set("Cf-Connecting-Ip", "192.0.2.1")
+		if method == "GET" {
+			r.Header.Set("Upgrade", "websocket")
+		}
+		if message != "" {
+			r.Header.Set(verdict.MessageHeader, url.PathEscape(message))
+		}
+		return j.Judge(r, now)
+	}
+	want := verdict.Verdict{
+		Do: verdict.Wait, Kind: "chat", Room: "lobby", Query: "a=1",
+		Protocol: "oriel.v1.json", Address: "192.0.2.1", Key: "192.0.2.1/32",
+	}
+	if v := ask("GET", ""); v != want {
+		t.Errorf("got %+v", v)
+	}
+	if v := ask("POST", ""); v.Do != verdict.Refuse || v.Code != abi.CodeUnauthenticated {
+		t.Errorf("a request has no first message: got %+v", v)
+	}
+	want.Do, want.User, want.Expires = verdict.Socket, "änn", now.Add(time.Hour).UnixMilli()
+	if v := ask("GET", `{"type":"auth","token":"`+token(t)+`"}`); v != want {
+		t.Errorf("got %+v", v)
+	}
+	for message, code := range map[string]abi.Code{
+		`{"type":"hello"}`:                abi.CodeWrongOrder,
+		`{"type":"auth"}`:                 abi.CodeMalformed,
+		`{"type":"auth","token":"a.b.c"}`: abi.CodeUnauthenticated,
+		strings.Repeat("a", 9000):         abi.CodeTooLarge,
+	} {
+		if v := ask("GET", message); v.Do != verdict.Refuse || v.Code != code || !v.Upgrade {
+			t.Errorf("%.40s: got %+v", message, v)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type Settings struct {
 	Secret string
 	// Origins, Audience, Issuer and Cookie are ORIEL_ORIGINS and so on.
 	Origins, Audience, Issuer, Cookie string
+	// FirstMessage is ORIEL_FIRST_MESSAGE: "1" lets sockets in whose credential is their first message.
+	FirstMessage string
 	// Dev is ORIEL_DEV: "1" gives a token to whoever asks, on this machine only.
 	Dev string
 }
@@ -32,6 +34,8 @@ type settings struct {
 	policy admission.Policy
 	kinds  map[string]abi.KindOptions
 	secret admission.Secret
+	// firstMessage says that a socket may wait for its credential.
+	firstMessage bool
 }
 
 func (s Settings) parse() (*settings, error) {
@@ -55,6 +59,7 @@ func (s Settings) parse() (*settings, error) {
 		return nil, fmt.Errorf("%w: ORIEL_ORIGINS: %w", ErrSettings, err)
 	}
 	out.secret = secrets[0]
+	out.firstMessage = on(s.FirstMessage)
 	out.policy = admission.Policy{
 		Keys: secrets, Audience: list(s.Audience), Issuer: s.Issuer, Cookie: s.Cookie,
 		Origins: origins, Dev: s.dev(),
@@ -62,7 +67,9 @@ func (s Settings) parse() (*settings, error) {
 	return out, nil
 }
 
-func (s Settings) dev() bool { return s.Dev == "1" || s.Dev == "true" }
+func (s Settings) dev() bool { return on(s.Dev) }
+
+func on(s string) bool { return s == "1" || s == "true" }
 
 // secrets returns at least one. A dev server without one makes its own, which lives as long as
 // its isolate.

@@ -11,12 +11,19 @@ import (
 // end the Go instance, which is used again for the next request.
 const Header = "Oriel-Verdict"
 
+// MessageHeader brings a socket's first message along, percent-encoded, when the room's object asks
+// again about an upgrade that was to [Wait]. The glue takes it out of every client's request.
+const MessageHeader = "Oriel-First-Message"
+
 // What the glue does.
 const (
 	Refuse  = "refuse"  // answer with Code; Upgrade says that a WebSocket has to be told
 	Token   = "token"   // answer with a dev token
 	Socket  = "socket"  // forward the upgrade to the room
 	Request = "request" // forward the request to the room
+	// Wait forwards the upgrade to the room's object, which keeps the socket from its room until
+	// the first message has come, and asks again with [MessageHeader].
+	Wait = "wait"
 	// Presence asks where User is, who need not be the one who asks.
 	Presence = "presence"
 )

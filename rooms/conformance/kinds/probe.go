@@ -78,7 +78,7 @@ func (p *Probe) Close(room *rooms.Room, c *rooms.Connection, code abi.Code, reas
 
 // Alarm says so, and fails if the row "alarm" says so.
 func (p *Probe) Alarm(room *rooms.Room, a rooms.Alarm) {
-	room.Broadcast(rooms.Text("alarm " + strconv.FormatInt(a.Scheduled.UnixMilli(), 10) + " " + strconv.Itoa(a.Attempt)))
+	room.Broadcast(rooms.Text("alarm " + strconv.FormatInt(a.ScheduledMillis, 10) + " " + strconv.Itoa(a.Attempt)))
 	if command, ok := room.Storage().Get("alarm"); ok {
 		p.do(room, nil, string(command))
 	}

@@ -17,8 +17,7 @@ func fault(r *abi.Decoder) error {
 		return nil
 	}
 	e := &Error{Reason: err.Error()}
-	var field *abi.FieldError
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[*abi.FieldError](err); ok {
 		e.Field, e.Reason = field.Field, field.Reason
 	}
 	return e

@@ -1,9 +1,8 @@
 package protocol
 
 import (
-	"strconv"
-
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/session/protocol/jsonx"
 )
 
 // A ClientMessage is any message of a client. Which fields count depends on Type.
@@ -46,14 +45,14 @@ func (m *ClientMessage) appendJSON(b []byte) []byte {
 		}
 		if m.HasOffset {
 			b = append(append(append(b, `,"incarnation":"`...), m.Incarnation...), '"')
-			b = strconv.AppendUint(append(b, `,"offset":`...), m.Offset, 10)
+			b = jsonx.AppendUint(append(b, `,"offset":`...), m.Offset)
 		}
 		b = m.Payload.appendJSON(b)
 	case TypePublish:
-		b = strconv.AppendUint(append(b, `,"seq":`...), m.Seq, 10)
+		b = jsonx.AppendUint(append(b, `,"seq":`...), m.Seq)
 		b = m.Payload.appendJSON(appendEventName(b, m.Event))
 	case TypeRequest:
-		b = strconv.AppendUint(append(b, `,"id":`...), m.ID, 10)
+		b = jsonx.AppendUint(append(b, `,"id":`...), m.ID)
 		b = m.Payload.appendJSON(appendEventName(b, m.Event))
 	case TypeSignal:
 		b = m.Payload.appendJSON(appendEventName(b, m.Event))

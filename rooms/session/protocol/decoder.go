@@ -11,8 +11,9 @@ import (
 // cost no allocation the next time. The zero value is ready. Not safe for concurrent use.
 type Decoder struct {
 	names [maxNames]string
-	next  uint8  // of names, to be given away
-	last  string // name of the last publish
+	next  uint8 // of names, to be given away
+	// last is the name of the last publish, tail what follows the number in one of that name.
+	last, tail string
 }
 
 // maxNames bounds a decoder's cache: what a room hears is a handful of names, and a
@@ -52,9 +53,9 @@ func (d *Decoder) Decode(m *ClientMessage, f Form, b []byte) error {
 // this order, no white space between them, and the name that the last publish had. It is a
 // third of the work of the general decoder, which takes over when anything is otherwise.
 func (d *Decoder) usual(m *ClientMessage, b []byte) bool {
-	const open, event, data = `{"type":"publish","seq":`, `,"event":"`, `","data":`
+	const open = `{"type":"publish","seq":`
 	i := len(open)
-	if len(b) < i+len(event)+len(d.last)+len(data)+4 || d.last == "" || string(b[:i]) != open {
+	if d.tail == "" || len(b) < i+len(d.tail)+4 || string(b[:i]) != open {
 		return false
 	}
 	var seq uint64
@@ -67,10 +68,8 @@ func (d *Decoder) usual(m *ClientMessage, b []byte) bool {
 			return false
 		}
 	}
-	at := i + len(event)
-	name := at + len(d.last)
-	value := name + len(data)
-	if value >= len(b) || seq == 0 || string(b[i:at]) != event || string(b[at:name]) != d.last || string(b[name:value]) != data {
+	value := i + len(d.tail)
+	if value >= len(b) || seq == 0 || string(b[i:value]) != d.tail {
 		return false
 	}
 	end, err := jsonx.Skip(b, value)
@@ -103,8 +102,8 @@ func (d *Decoder) json(m *ClientMessage, b []byte) error {
 	if fault != nil {
 		return fault
 	}
-	if m.Type == TypePublish {
-		d.last = m.Event
+	if m.Type == TypePublish && m.Event != d.last {
+		d.last, d.tail = m.Event, `,"event":"`+m.Event+`","data":`
 	}
 	return nil
 }

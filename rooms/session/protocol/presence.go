@@ -1,8 +1,6 @@
 package protocol
 
 import (
-	"strconv"
-
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/session/protocol/jsonx"
 )
@@ -85,8 +83,8 @@ func (m *Presence) appendBinary(b []byte) []byte {
 }
 
 func (c *Counts) appendJSON(b []byte) []byte {
-	b = strconv.AppendUint(append(b, `{"users":`...), c.Users, 10)
-	b = strconv.AppendUint(append(b, `,"connections":`...), c.Connections, 10)
+	b = jsonx.AppendUint(append(b, `{"users":`...), c.Users)
+	b = jsonx.AppendUint(append(b, `,"connections":`...), c.Connections)
 	return append(b, '}')
 }
 
@@ -107,7 +105,7 @@ func appendMembers(b []byte, members []Member) []byte {
 
 func (m *Member) appendJSON(b []byte) []byte {
 	b = jsonx.AppendString(append(b, `{"user":`...), m.User)
-	b = strconv.AppendUint(append(b, `,"connections":`...), m.Connections, 10)
+	b = jsonx.AppendUint(append(b, `,"connections":`...), m.Connections)
 	if len(m.Data) > 0 {
 		b = append(append(b, `,"data":`...), m.Data...)
 	}

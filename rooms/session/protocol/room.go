@@ -1,8 +1,6 @@
 package protocol
 
 import (
-	"strconv"
-
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/session/protocol/jsonx"
 )
@@ -102,9 +100,9 @@ func (m *Ack) Append(b []byte, f Form) []byte {
 	if f == Binary {
 		return abi.AppendUvarint(abi.AppendUvarint(append(b, byte(TypeAck)), m.Seq), m.Offset)
 	}
-	b = strconv.AppendUint(append(b, `{"type":"ack","seq":`...), m.Seq, 10)
+	b = jsonx.AppendUint(append(b, `{"type":"ack","seq":`...), m.Seq)
 	if m.Offset != 0 {
-		b = strconv.AppendUint(append(b, `,"offset":`...), m.Offset, 10)
+		b = jsonx.AppendUint(append(b, `,"offset":`...), m.Offset)
 	}
 	return append(b, '}')
 }
@@ -127,20 +125,20 @@ func (m *ErrorMessage) Append(b []byte, f Form) []byte {
 	}
 	b = append(b, `{"type":"error"`...)
 	if m.Seq != 0 {
-		b = strconv.AppendUint(append(b, `,"seq":`...), m.Seq, 10)
+		b = jsonx.AppendUint(append(b, `,"seq":`...), m.Seq)
 	}
 	if m.HasID {
-		b = strconv.AppendUint(append(b, `,"id":`...), m.ID, 10)
+		b = jsonx.AppendUint(append(b, `,"id":`...), m.ID)
 	}
 	b = append(append(append(b, `,"code":"`...), m.Code...), '"')
 	if m.Text != "" {
 		b = jsonx.AppendString(append(b, `,"message":`...), m.Text)
 	}
 	if m.Retryable {
-		b = strconv.AppendUint(append(b, `,"retry":`...), m.Retry, 10)
+		b = jsonx.AppendUint(append(b, `,"retry":`...), m.Retry)
 	}
 	if m.Expected != 0 {
-		b = strconv.AppendUint(append(b, `,"expected":`...), m.Expected, 10)
+		b = jsonx.AppendUint(append(b, `,"expected":`...), m.Expected)
 	}
 	return append(b, '}')
 }
@@ -172,16 +170,18 @@ func (m *Event) Append(b []byte, f Form) []byte {
 	if f == Binary {
 		return m.appendFields(append(b, byte(TypeEvent)))
 	}
-	return m.appendRest(append(b, `{"type":"event",`...))
+	return m.appendRest(append(b, `{"type":"event","event":"`...))
 }
 
 // appendItem appends the event as an item of a history response.
-func (m *Event) appendItem(b []byte) []byte { return m.appendRest(append(b, '{')) }
+func (m *Event) appendItem(b []byte) []byte { return m.appendRest(append(b, `{"event":"`...)) }
 
 func (m *Event) appendRest(b []byte) []byte {
-	b = append(append(append(b, `"event":"`...), m.Name...), '"')
+	b = append(b, m.Name...)
 	if m.Offset != 0 {
-		b = strconv.AppendUint(append(b, `,"offset":`...), m.Offset, 10)
+		b = jsonx.AppendUint(append(b, `","offset":`...), m.Offset)
+	} else {
+		b = append(b, '"')
 	}
 	if m.Incarnation != "" {
 		b = append(append(append(b, `,"incarnation":"`...), m.Incarnation...), '"')
@@ -189,7 +189,7 @@ func (m *Event) appendRest(b []byte) []byte {
 	if m.From != "" {
 		b = jsonx.AppendString(append(b, `,"from":`...), m.From)
 	}
-	b = strconv.AppendUint(append(b, `,"time":`...), m.Time, 10)
+	b = jsonx.AppendUint(append(b, `,"time":`...), m.Time)
 	return append(m.Payload.appendJSON(b), '}')
 }
 
@@ -217,7 +217,7 @@ func (m *Response) Append(b []byte, f Form) []byte {
 	if f == Binary {
 		return m.Payload.appendBinary(abi.AppendUvarint(append(b, byte(TypeResponse)), m.ID))
 	}
-	b = strconv.AppendUint(append(b, `{"type":"response","id":`...), m.ID, 10)
+	b = jsonx.AppendUint(append(b, `{"type":"response","id":`...), m.ID)
 	return append(m.Payload.appendJSON(b), '}')
 }
 
@@ -243,7 +243,7 @@ func (m *Part) Append(b []byte, f Form) []byte {
 	if f == Binary {
 		return abi.AppendUvarint(append(b, byte(TypePart)), m.Offset)
 	}
-	b = strconv.AppendUint(append(b, `{"type":"more","offset":`...), m.Offset, 10)
+	b = jsonx.AppendUint(append(b, `{"type":"more","offset":`...), m.Offset)
 	return append(b, '}')
 }
 

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/session/protocol/jsonx"
 )
 
 // Reason says why a welcome does not resume.
@@ -71,7 +72,7 @@ func (m *Welcome) Append(b []byte, f Form) []byte {
 		b = append(append(append(append(append(b, `,"`...), name...), `":"`...), v...), '"')
 	}
 	num := func(name string, v uint64) {
-		b = strconv.AppendUint(append(append(append(b, `,"`...), name...), `":`...), v, 10)
+		b = jsonx.AppendUint(append(append(append(b, `,"`...), name...), `":`...), v)
 	}
 	b = append(b, `{"type":"welcome"`...)
 	str("connection", m.Connection)
@@ -90,11 +91,11 @@ func (m *Welcome) Append(b []byte, f Form) []byte {
 	}
 	num("heartbeat", m.Heartbeat)
 	num("first", m.First)
-	b = strconv.AppendUint(append(b, `,"retention":{"events":`...), m.RetentionEvents, 10)
+	b = jsonx.AppendUint(append(b, `,"retention":{"events":`...), m.RetentionEvents)
 	num("age", m.RetentionAge)
 	b = append(b, '}')
 	num("keep", m.Keep)
-	b = strconv.AppendUint(append(b, `,"limits":{"message":`...), m.LimitMessage, 10)
+	b = jsonx.AppendUint(append(b, `,"limits":{"message":`...), m.LimitMessage)
 	num("open", m.LimitOpen)
 	b = append(b, '}')
 	return append(m.Payload.appendJSON(b), '}')

@@ -58,7 +58,7 @@ export class Server {
   }
 
   async #ready() {
-    for (let i = 0; i < 200; i++) {
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
       try {
         if ((await fetch(`${this.url}/readyz`)).ok) return;
       } catch {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,20 +31,14 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := spawn(t, dir+"/store")
-		kill := time.AfterFunc(30*time.Second, func() { _ = p.cmd.Process.Kill() })
-		// The disk is filled by another once the store is at work.
-		last := p.follow(t, acked, 200, func() {
-			f, err := os.OpenFile(dir+"/more", os.O_CREATE|os.O_WRONLY, 0o600)
-			if err != nil {
-				return
-			}
-			defer f.Close()
-			for {
-				if _, err := f.Write(make([]byte, 4096)); err != nil {
-					return
-				}
-			}
-		})
+		kill := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+		// The disk is filled by another once the store is at work, and kept full: the store could
+		// live for ever on what its own compactions give back.
+		ended := make(chan struct{})
+		var filling sync.WaitGroup
+		last := p.follow(t, acked, 200, func() { filling.Go(func() { fill(t, dir+"/more", ended) }) })
+		close(ended)
+		filling.Wait()
 		kill.Stop()
 		if !strings.HasPrefix(last, "stopped") || !strings.Contains(last, "no space left on device") {
 			t.Fatalf("cycle %d: the child's last word is %q", i, last)
@@ -60,4 +55,26 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	t.Logf("acknowledged %v", acked)
+}
+
+// fill takes all the space there is, again and again until the end.
+func fill(t *testing.T, path string, end <-chan struct{}) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer f.Close()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for {
+		if _, err := f.Write(make([]byte, 4096)); err == nil {
+			continue
+		}
+		select {
+		case <-end:
+			return
+		case <-again.C:
+		}
+	}
 }

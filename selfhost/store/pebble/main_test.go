@@ -12,6 +12,9 @@ import (
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
+// patience bounds every wait. It is long because the machine may be busy; nothing waits for it to pass.
+const patience = time.Minute
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		child(dir)
@@ -30,7 +33,7 @@ func TestMain(m *testing.M) {
 // it, and that is as it should be; goleak cannot tell them apart. What a store closed
 // in good order leaves is the matter of TestNoLeaks.
 func leaks() (leaked string) {
-	for range 100 {
+	for deadline := time.Now().Add(patience); ; {
 		buf := make([]byte, 64<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		leaked = ""
@@ -40,12 +43,11 @@ func leaks() (leaked string) {
 				leaked += stack + "\n\n"
 			}
 		}
-		if leaked == "" {
-			break
+		if leaked == "" || time.Now().After(deadline) {
+			return leaked
 		}
 		time.Sleep(20 * time.Millisecond) // goroutines that are about to end
 	}
-	return leaked
 }
 
 var ctx = context.Background()

@@ -21,7 +21,7 @@ func TestRelaxedSync(t *testing.T) {
 	if err := wait(r, store.Commit{Number: 1, Writes: []store.Write{put("a", "b")}, Durability: store.Relaxed}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		crashed, err := Open("d", Options{FS: fs.CrashClone(vfs.CrashCloneCfg{})})
 		if err != nil {
 			t.Fatal(err)

@@ -86,13 +86,16 @@ func runModel(t *testing.T, e Engine, rng *rand.Rand) {
 		case k < 97:
 			m.settle(t)
 		case step%10 == 0:
-			durable := make([]uint64, len(models))
-			for i, m := range models {
+			// A crash: some of what was not synced is there, some is not.
+			for _, m := range models {
 				m.mu.Lock()
-				durable[i] = m.durable
 			}
 			place.Crash(t, rng)
-			for _, m := range models {
+			durable := make([]uint64, len(models))
+			for i, m := range models {
+				durable[i] = m.durable
+			}
+			for _, m := range models { // what is answered from now on came after the crash
 				m.mu.Unlock()
 			}
 			s = place.Recover(t)

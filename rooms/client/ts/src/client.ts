@@ -266,13 +266,14 @@ export class Client {
 
   #dial(token: string): void {
     this.#attempt = undefined;
+    const first = this.#options.firstMessage === true && token !== "";
     let socket: Socket;
     try {
       const WebSocket =
         this.#options.WebSocket ?? (globalThis as { WebSocket?: SocketConstructor }).WebSocket;
       if (!WebSocket) throw new Error("this platform has no WebSocket; hand one in");
       const protocols = ["oriel.v1.json"];
-      if (token) protocols.push(`bearer.${token}`);
+      if (token && !first) protocols.push(`bearer.${token}`);
       socket = new WebSocket(address(this.#options), protocols);
     } catch (cause) {
       // A bad address or a token with characters that cannot travel: no server was asked.
@@ -281,7 +282,9 @@ export class Client {
     }
     this.#socket = socket;
     socket.onopen = () => {
-      if (this.#socket === socket) this.#hello();
+      if (this.#socket !== socket) return;
+      if (first) this.#send(JSON.stringify({ type: "auth", token }));
+      this.#hello();
     };
     socket.onmessage = (message: { data: unknown }) => {
       if (this.#socket === socket) this.#receive(message.data);

@@ -44,6 +44,11 @@ export interface ClientOptions {
    * the client offers none (cookies go along in browsers).
    */
   readonly credential?: ((request: CredentialRequest) => string | Promise<string>) | undefined;
+  /**
+   * Sends the credential as the first message instead of a subprotocol, to servers that take it so.
+   * Default false.
+   */
+  readonly firstMessage?: boolean | undefined;
   /** What the kind wants to know of a client that enters. */
   readonly hello?: Payload;
   /** Go on from here instead of entering at the head. */

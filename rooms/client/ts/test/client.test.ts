@@ -19,6 +19,17 @@ describe("connecting", () => {
     assert.deepEqual(told.states, ["connecting", "open"]);
   });
 
+  test("the credential as the first message, hello right behind it", async () => {
+    const { client, net } = makeClient({ credential: async () => "t.o-k_en", firstMessage: true });
+    client.open();
+    await settle();
+    assert.deepEqual(net.last().protocols, ["oriel.v1.json"]);
+    net.last().open();
+    const [auth, hello] = net.last().take();
+    assert.deepEqual(auth, { type: "auth", token: "t.o-k_en" });
+    assert.deepEqual(hello, { type: "hello" });
+  });
+
   test("addresses", async () => {
     for (const [url, want] of [
       ["https://example.org", "wss://example.org/v1/rooms/chat/lobby"],

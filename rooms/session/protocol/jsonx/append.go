@@ -2,6 +2,8 @@ package jsonx
 
 import (
 	"math"
+	"math/bits"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -9,10 +11,23 @@ import (
 // AppendString appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
 func AppendString[S ~string | ~[]byte](b []byte, s S) []byte {
 	b = append(b, '"')
+	i := 0
+	for i < len(s) && plainByte[s[i]] {
+		i++
+	}
+	if i < len(s) {
+		b, s = appendEscaped(b, s, i)
+	}
+	return append(append(b, s...), '"')
+}
+
+// appendEscaped appends s up to its last escape, and returns what comes after it. The first i bytes
+// need none.
+func appendEscaped[S ~string | ~[]byte](b []byte, s S, i int) ([]byte, S) {
 	from := 0
-	for i := 0; i < len(s); {
+	for i < len(s) {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+		if plainByte[c] || c == 0x7f {
 			i++
 			continue
 		}
@@ -29,9 +44,16 @@ func AppendString[S ~string | ~[]byte](b []byte, s S) []byte {
 		i++
 		from = i
 	}
-	b = append(b, s[from:]...)
-	return append(b, '"')
+	return b, s[from:]
 }
+
+// plainByte marks the bytes that [Plain] allows.
+var plainByte = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
 
 func appendEscape(b []byte, c byte) []byte {
 	const hex = "0123456789abcdef"
@@ -50,6 +72,44 @@ func appendEscape(b []byte, c byte) []byte {
 	}
 	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
+
+// AppendUint appends v in decimal digits. strconv does the same by way of two more calls and a copy,
+// which in WebAssembly cost more than the digits.
+func AppendUint(b []byte, v uint64) []byte {
+	n := digitsOf(v)
+	b = slices.Grow(b, n)
+	b = b[:len(b)+n]
+	i := len(b)
+	for v >= 100 {
+		rest := v / 100
+		two := (v - rest*100) * 2
+		i -= 2
+		b[i], b[i+1] = pairs[two], pairs[two+1]
+		v = rest
+	}
+	if v >= 10 {
+		b[i-2], b[i-1] = pairs[v*2], pairs[v*2+1]
+	} else {
+		b[i-1] = '0' + byte(v)
+	}
+	return b
+}
+
+// digitsOf is the number of v's decimal digits: 1233/4096 is a little more than the logarithm of 2.
+func digitsOf(v uint64) int {
+	n := bits.Len64(v) * 1233 >> 12
+	if v >= powers[n] {
+		n++
+	}
+	return n
+}
+
+// powers are those of ten; that of zero is none, because 0 has a digit.
+var powers = [...]uint64{0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19}
+
+// pairs are the digits of 0 to 99.
+const pairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748" +
+	"4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798" + "99"
 
 // An Object appends one JSON object to a buffer, member by member. Names are written as
 // they are: they must need no escape.
@@ -98,7 +158,7 @@ func (o *Object) StringBytes(name string, v []byte) {
 // Uint appends a number. Above [MaxInteger] not every reader keeps it exactly.
 func (o *Object) Uint(name string, v uint64) {
 	o.key(name)
-	o.b = strconv.AppendUint(o.b, v, 10)
+	o.b = AppendUint(o.b, v)
 }
 
 // Int appends a number.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -48,7 +49,7 @@ func TestValid(t *testing.T) {
 		want error
 	}{
 		{`null`, nil}, {` true `, nil}, {`-0.1e+20`, nil}, {`0`, nil}, {`""`, nil}, {`[]`, nil}, {`{ }`, nil},
-		{`{"a":{"b":[1,{"c":"d"}]},"a":2}`, nil}, {`"\ud800"`, nil}, {`"\/\b\f"`, nil}, {"\"\u2028\"", nil},
+		{`{"a":{"b":[1,{"c":"d"}]},"a":2}`, nil}, {`"\ud800"`, nil}, {`"\/\b\f"`, nil}, {"\"\u2028\"", nil}, {"\"\x7f\"", nil}, {"{\"12345678\x7f\":\"\x7f12345678\"}", nil},
 		{deep(64), nil}, {deep(65), jsonx.ErrDepth},
 		{``, jsonx.ErrSyntax}, {`nul`, jsonx.ErrSyntax}, {`tru`, jsonx.ErrSyntax}, {`nulll`, jsonx.ErrSyntax}, {`+1`, jsonx.ErrSyntax},
 		{`01`, jsonx.ErrSyntax}, {`1.`, jsonx.ErrSyntax}, {`.5`, jsonx.ErrSyntax}, {`-`, jsonx.ErrSyntax}, {`1e`, jsonx.ErrSyntax}, {`1e+`, jsonx.ErrSyntax},
@@ -217,6 +218,44 @@ func FuzzAppendString(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAppendUint compares with strconv around every power of two and of ten.
+func TestAppendUint(t *testing.T) {
+	check := func(v uint64) {
+		if got, want := jsonx.AppendUint([]byte("x"), v), "x"+strconv.FormatUint(v, 10); string(got) != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for two := uint64(1); two != 0; two <<= 1 {
+		check(two - 1)
+		check(two)
+		check(two + 1)
+	}
+	for ten := uint64(1); ten < 1e19; ten *= 10 {
+		check(10*ten - 1)
+		check(10 * ten)
+		check(10*ten + 9)
+	}
+	check(math.MaxUint64)
+}
+
+// TestPlain puts every byte at every place of a word and behind it.
+func TestPlain(t *testing.T) {
+	for c := range 256 {
+		want := c >= ' ' && c < 0x7f && c != '"' && c != '\\'
+		for length := 1; length <= 17; length++ {
+			for at := range length {
+				b := bytes.Repeat([]byte{'~'}, length)
+				if b[at] = byte(c); jsonx.Plain(b) != want {
+					t.Fatalf("%q is plain: %v", b, !want)
+				}
+			}
+		}
+	}
+	if !jsonx.Plain(nil) {
+		t.Error("nothing is not plain")
+	}
 }
 
 func TestNumbers(t *testing.T) {

@@ -1,6 +1,7 @@
 package jsonx
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -13,8 +14,8 @@ const MaxDepth = 64
 // package's, for the index that is returned.
 func Skip(b []byte, i int) (int, error) { return skip(b, i) }
 
-// Plain reports whether the bytes of b are those of a string without escapes: ASCII, and no
-// quote, backslash or control character below the space.
+// Plain reports whether b is printable ASCII without quote and backslash: a string's text that
+// needs no escape and has nothing in it that a reader could trip over.
 func Plain(b []byte) bool { return plain(b, 0) == len(b) }
 
 // Valid reports whether b is exactly one JSON value (with white space around it, as RFC
@@ -146,21 +147,21 @@ const (
 )
 
 // plain returns the index of the first byte of b[i:] that is not a plain character of a
-// string: a quote, a backslash, a control character or a byte over 0x7f. It looks at
-// eight bytes at a time; a borrow can only mark a byte after the first true one.
+// string: a quote, a backslash, a control character or a byte from 0x7f on. It looks at
+// eight bytes at a time; a borrow or carry can only mark a byte after the first true one.
 func plain(b []byte, i int) int {
 	for i+8 <= len(b) {
-		w := word(b, i)
+		w := binary.LittleEndian.Uint64(b[i:])
 		quote := w ^ ones*'"'
 		slash := w ^ ones*'\\'
-		m := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash | w) & highs
+		m := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash | w | (w + ones)) & highs
 		if m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 		i += 8
 	}
 	for i < len(b) {
-		if c := b[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+		if c := b[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
 			break
 		}
 		i++
