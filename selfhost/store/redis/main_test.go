@@ -11,6 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/oriel-rooms/oriel/selfhost/redis"
 	"github.com/oriel-rooms/oriel/selfhost/redis/redistest"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 	"github.com/oriel-rooms/oriel/selfhost/store/storetest"
@@ -43,7 +44,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	ignore := goleak.IgnoreCurrent() // what watches the server
 	if code = m.Run(); code == 0 {
-		err = goleak.Find(ignore)
+		err = goleak.Find(ignore, redistest.IgnoreDialer())
 	}
 	shared.Kill()
 	return code, err
@@ -94,3 +95,7 @@ func open1(t testing.TB, s *Store, id store.RoomID) *room {
 func put(k, v string) store.Write { return storetest.Put(k, v) }
 
 func wait(r store.Room, c store.Commit) error { return storetest.Wait(r, c) }
+
+func proxyOptions(p *redistest.Proxy) redis.Options {
+	return redis.Options{URLs: []string{p.URL()}, Timeout: 200 * time.Millisecond}
+}
