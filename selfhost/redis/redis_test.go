@@ -13,7 +13,7 @@ import (
 	"github.com/oriel-rooms/oriel/selfhost/redis/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, redistest.IgnoreDialer()) }
 
 var ctx = context.Background()
 

@@ -11,7 +11,6 @@ import (
 type Proxy struct {
 	// Addr is the host:port to connect to.
 	Addr string
-	to   string
 	l    net.Listener
 	wg   sync.WaitGroup
 
@@ -19,6 +18,7 @@ type Proxy struct {
 	change  sync.Cond  // something of them changed
 	conns   map[net.Conn]bool
 	closed  bool
+	to      string
 	refuse  bool
 	asks    way // from the clients to the server
 	answers way
@@ -73,7 +73,10 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	defer p.lose(client)
-	server, err := net.Dial("tcp", p.to)
+	p.mu.Lock()
+	to := p.to
+	p.mu.Unlock()
+	server, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}
@@ -174,6 +177,9 @@ func (p *Proxy) HoldAnswers(hold bool) { p.set(func() { p.answers.hold = hold })
 
 // Refuse closes new connections at once, or no longer does.
 func (p *Proxy) Refuse(refuse bool) { p.set(func() { p.refuse = refuse }) }
+
+// To sends connections that come from now on to another server.
+func (p *Proxy) To(addr string) { p.set(func() { p.to = addr }) }
 
 // Cut breaks all connections. What a client sent before may still reach the server.
 func (p *Proxy) Cut() {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"github.com/oriel-rooms/oriel/selfhost/redis"
 )
@@ -262,6 +263,12 @@ func StartCluster(t testing.TB, settings ...string) *Server {
 			t.Fatalf("the Cluster is not ready: %v\n%s", err, text)
 		}
 	}
+}
+
+// IgnoreDialer is for leak checks: a pool whose server was away asks for it once more up to a second
+// after it was closed.
+func IgnoreDialer() goleak.Option {
+	return goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
 }
 
 // Await waits until ok is true, and fails the test after a minute.

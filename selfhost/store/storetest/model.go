@@ -61,7 +61,7 @@ func testModel(t *testing.T, e Engine) {
 
 func runModel(t *testing.T, e Engine, rng *rand.Rand) {
 	var hold Gate
-	o := Options{Fault: hold.Fault}
+	o := Options{Fault: hold.Fault, Crashes: true}
 	if rng.IntN(2) == 0 {
 		o.CacheBytes = 16 * 2000 // a few rows
 	}

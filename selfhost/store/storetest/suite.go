@@ -18,6 +18,8 @@ type Options struct {
 	// Fault is asked before each commit is written, on a goroutine of the engine that may wait in
 	// it; the error that it returns fails the commit for certain.
 	Fault func(id store.RoomID, number uint64) error
+	// Crashes says that [Place.Crash] will be called.
+	Crashes bool
 }
 
 // A Place is where stores of one engine find each other's rows.
