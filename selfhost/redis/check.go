@@ -175,21 +175,36 @@ func judge(config, info map[string]string) (Durability, string) {
 	return Weak, strings.Join(faults, "; ")
 }
 
+// probes are the commands that are needed, on keys that begin with key. What needs another one
+// adds it here and to the package's documentation.
+func probes(key string) [][]any {
+	hash, zset := key+":h", key+":z"
+	return [][]any{
+		{"hset", hash, "a", "1"}, {"hsetnx", hash, "b", "1"}, {"hget", hash, "a"}, {"hmget", hash, "a"}, {"hexists", hash, "a"}, {"hdel", hash, "a"},
+		{"zadd", zset, "0", "a"}, {"zcard", zset}, {"zcount", zset, "-inf", "0"}, {"zrange", zset, "0", "0"},
+		{"zrangebylex", zset, "-", "+"}, {"zrevrangebylex", zset, "+", "-"}, {"zrangebyscore", zset, "-inf", "0"}, {"zremrangebylex", zset, "-", "[0"}, {"zrem", zset, "a"},
+		{"persist", hash}, {"pexpire", hash, "60000"},
+		{"eval", "return 1", "1", hash}, {"evalsha", strings.Repeat("0", 40), "1", hash},
+		{"ping"}, {"time"}, {"info", "server"},
+		{"del", hash}, {"del", zset},
+	}
+}
+
+// Commands returns the names of the commands that [Check] tries, in lower case.
+func Commands() []string {
+	var names []string
+	for _, p := range probes("") {
+		names = append(names, p[0].(string))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // probe tries every command, and says which are forbidden.
 func probe(ctx context.Context, c goredis.Cmdable, prefix string) error {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
-	tag := "probe-" + hex.EncodeToString(b[:])
-	hash, zset := Key(prefix, tag, ":h"), Key(prefix, tag, ":z")
-	tries := [][]any{
-		{"hset", hash, "a", "1"}, {"hsetnx", hash, "b", "1"}, {"hget", hash, "a"}, {"hmget", hash, "a"}, {"hexists", hash, "a"}, {"hdel", hash, "a"},
-		{"zadd", zset, "0", "a"}, {"zcard", zset}, {"zcount", zset, "-inf", "0"}, {"zscore", zset, "a"}, {"zrange", zset, "0", "0"},
-		{"zrangebylex", zset, "-", "+"}, {"zrevrangebylex", zset, "+", "-"}, {"zrangebyscore", zset, "-inf", "0"}, {"zremrangebylex", zset, "-", "[0"}, {"zrem", zset, "a"},
-		{"exists", hash}, {"persist", hash}, {"pexpire", hash, "60000"},
-		{"eval", "return 1", "1", hash}, {"evalsha", strings.Repeat("0", 40), "1", hash},
-		{"time"}, {"info", "server"},
-		{"del", hash}, {"del", zset},
-	}
+	tries := probes(Key(prefix, "probe-"+hex.EncodeToString(b[:]), ""))
 	pipe := c.Pipeline()
 	cmds := make([]Command, len(tries))
 	for i, args := range tries {
@@ -200,7 +215,7 @@ func probe(ctx context.Context, c goredis.Cmdable, prefix string) error {
 	var forbidden []string
 	for i, cmd := range cmds {
 		err := cmd.Err()
-		name, _ := tries[i][0].(string)
+		name := tries[i][0].(string)
 		switch {
 		case err == nil, err == goredis.Nil, NoScript(err), goredis.HasErrorPrefix(err, "MOVED"):
 		case isRefusal(err):

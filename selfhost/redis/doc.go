@@ -16,8 +16,8 @@
 //	connecting    hello auth select ping time info; in a Cluster: cluster|slots command
 //	scripts       eval evalsha
 //	hashes        hget hmget hset hsetnx hdel hexists
-//	sorted sets   zadd zrem zcard zcount zrange zrangebylex zrevrangebylex zrangebyscore zremrangebylex zscore
-//	keys          exists del pexpire persist
+//	sorted sets   zadd zrem zcard zcount zrange zrangebylex zrevrangebylex zrangebyscore zremrangebylex
+//	keys          del pexpire persist
 //	optional      config|get: without it nobody can tell what survives a crash of Redis
 //
 // [Check] tries each of them on a key of its own, because asking (ACL DRYRUN) is itself a right that

@@ -365,3 +365,29 @@ func TestAlarmWithoutOwner(t *testing.T) {
 	c := shared.Client(t)
 	redistest.Await(t, "the entry is gone", func() bool { return entry(t, c, b, roomA) == 0 })
 }
+
+// A commit that turned void never wrote its entry: the same alarm set again does.
+func TestWakeOfVoidCommit(t *testing.T) {
+	c := shared.Client(t)
+	var hold storetest.Gate
+	s := onShared(t, Options{ClaimTime: never, Fault: hold.Fault})
+	r := open1(t, s, roomA)
+	hold.Fail(roomA, 1, storetest.ErrFault)
+	hold.Close()
+	var rec storetest.Recorder
+	r.Commit(store.Commit{Number: 1, Host: []byte{1}}, rec.Done("1"))
+	r.Commit(store.Commit{Number: 2, Alarm: alarm(abi.MaxTime)}, rec.Done("2"))
+	hold.Open()
+	if got := rec.Wait(); got != "1:fault 2:void" {
+		t.Fatal(got)
+	}
+	if _, err := r.Reset(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(r, store.Commit{Number: 1, Alarm: alarm(abi.MaxTime)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := entry(t, c, s, roomA); got != abi.MaxTime {
+		t.Errorf("due at %d", got)
+	}
+}

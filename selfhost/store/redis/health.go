@@ -88,7 +88,7 @@ func (s *Store) ask(ctx context.Context, f func(ctx context.Context) error) erro
 			if gone := s.halted(); gone != nil && !errors.Is(gone, store.ErrClosed) {
 				return gone
 			}
-			return fmt.Errorf("Redis does not answer: %w", err)
+			return fmt.Errorf("redis does not answer: %w", err)
 		}
 	}
 }

@@ -35,8 +35,8 @@ type pending struct {
 //	room.Commit -> the room's queue -> one pipeline at a time: ready rooms   -> answers
 //	                                -> one pipeline at a time: retried rooms -'
 //
-// Rooms whose commits got no answer go another way, so that a part of a Redis Cluster that is down
-// does not hold up the rest.
+// Rooms whose commits got no answer go another way: while a part of a Redis Cluster is down, it holds up
+// the rest only with each room's first try.
 type lane struct {
 	s *Store
 

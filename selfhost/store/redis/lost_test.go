@@ -74,20 +74,17 @@ func TestLostAnswers(t *testing.T) {
 	}
 	wg.Wait()
 	close(stop)
-	proxy.DropAnswers(false)
-	// The breaker may wait for an answer to drop.
-	for done := make(chan struct{}); ; {
-		go func() { breaking.Wait(); close(done) }()
-		for ended := false; !ended; {
-			_ = c.Ping(ctx)
-			select {
-			case <-done:
-				ended = true
-			case <-time.After(10 * time.Millisecond):
-			}
+	done := make(chan struct{})
+	go func() { defer close(done); breaking.Wait() }()
+	redistest.Await(t, "nobody breaks any more", func() bool {
+		_ = c.Ping(ctx) // an answer to drop
+		select {
+		case <-done:
+			return true
+		default:
+			return false
 		}
-		break
-	}
+	})
 	if proxy.Dropped() < 5 {
 		t.Errorf("only %d answers were dropped", proxy.Dropped())
 	}

@@ -202,12 +202,10 @@ func parseCommit(reply any) (applied, error) {
 	d := decode(reply)
 	a := applied{boxed: -1}
 	switch d.text("status", 8) {
-	case "ok":
+	case "ok", "again":
 		if len(d.rest) > 0 {
 			a.boxed = d.int("outbox")
 		}
-	case "again":
-		// What it did to the outbox was in the answer that was lost.
 	case "owner":
 		a.refused, a.owner = true, d.text("owner", maxNode+64)
 	case "number":

@@ -220,8 +220,6 @@ func (r *room) settle(p *pending, err error) {
 	r.durable = p.number
 	if p.boxed >= 0 {
 		r.next.boxed = p.boxed
-	} else if p.unsure {
-		r.next.boxed = max(r.next.boxed, 1) // unknown: the index rather keeps an entry too many
 	}
 	r.overlay.Retire(p.number, r.cache)
 	r.retired++

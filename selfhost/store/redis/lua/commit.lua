@@ -3,7 +3,8 @@
 -- ARGV: token, number before, number, time, alarm ("=" keep, "" none), host ("=" keep, "-" none, "+" next
 --       argument), host bytes, then counts of spans, deletes, puts, outbox rows added and removed, then
 --       those: 2, 1, 2, 1, 2 arguments each.
--- Answer: {"ok"}, {"ok", outbox rows} if the outbox changed, {"again"}, {"owner", owner} or {"number", number}.
+-- Answer: {"ok"}, {"ok", outbox rows} if the outbox changed, {"again", outbox rows} if it was applied
+--         before, {"owner", owner} or {"number", number} if it does not fit.
 local meta, rows, keys, box = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local have = redis.call('HMGET', meta, 'o', 'n')
 if have[1] ~= ARGV[1] then
@@ -11,7 +12,7 @@ if have[1] ~= ARGV[1] then
 end
 local number = have[2] or '0'
 if tonumber(number) >= tonumber(ARGV[3]) then
-  return {'again'} -- by this token, and then those behind it: their answers were lost
+  return {'again', redis.call('ZCARD', box)} -- by this token, and those behind it: their answers were lost
 end
 if number ~= ARGV[2] then
   return {'number', number}
