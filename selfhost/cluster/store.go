@@ -14,8 +14,7 @@ type tenured struct {
 
 	mu    sync.Mutex // guards the fields below
 	now   store.Shared
-	cause error       // why stopped is closed
-	past  store.Stats // of the tenures that have ended
+	cause error // why stopped is closed
 }
 
 var _ store.Shared = (*tenured)(nil)

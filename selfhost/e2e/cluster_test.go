@@ -76,13 +76,12 @@ func TestClusterNodeDies(t *testing.T) {
 	var mu sync.Mutex // guards the two below
 	longest := make(map[string]time.Duration)
 	ledgers := make(map[string]*ledger)
-	var clients []*client.Client
 	var states []*changes
 	for i, room := range rooms {
 		s := &changes{}
 		c := f.nodes[i%2].client(room, "ann", s.options) // of the nodes that live on
 		ready(t, c)
-		clients, states = append(clients, c), append(states, s)
+		states = append(states, s)
 		l := &ledger{acks: make(chan struct{}, 1)}
 		ledgers[room] = l
 		wg.Go(func() {

@@ -48,4 +48,3 @@ func (s *Server) joinCluster(ctx context.Context) error {
 	s.store = s.node.Store()
 	return nil
 }
-
