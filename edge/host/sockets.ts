@@ -252,7 +252,9 @@ export function endedBy(id: bigint, code: number, reason: string) {
   return closeEvent({ type: "close", connection: id, code, reason });
 }
 
-/** The close event of a peer's end. */
+/** The close event of a peer's end. The words for a connection that broke are the platform's, and no peer's. */
 export function endedByPeer(id: bigint, code: number, reason: string, clean: boolean) {
-  return { type: "close" as const, connection: id, code: code === 0 ? codes.abnormal : code, reason, clean };
+  if (code === 0 || code === codes.abnormal)
+    return { type: "close" as const, connection: id, code: codes.abnormal, reason: "", clean: false };
+  return { type: "close" as const, connection: id, code, reason, clean };
 }

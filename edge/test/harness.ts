@@ -7,7 +7,6 @@ import { isDeepStrictEqual } from "node:util";
 import { createTestHarness } from "wrangler";
 import { WebSocket } from "ws";
 import type { Line, Report } from "../host/bill.ts";
-import type { Outcome, Step } from "./recording.ts";
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -148,13 +147,6 @@ export class Host {
   async report(room: string, query: Query = {}): Promise<Record<string, unknown>> {
     const r = await this.fetch(room, {}, { ...query, report: "1" });
     return (await r.json()) as Record<string, unknown>;
-  }
-
-  /** Replays a recording and returns what its steps gave. */
-  async replay(name: string, steps: Step[]): Promise<Outcome[]> {
-    const r = await fetch(new URL(`/replay/${name}`, this.#url), { method: "POST", body: JSON.stringify(steps) });
-    if (!r.ok) throw new Error(await r.text());
-    return (await r.json()) as Outcome[];
   }
 
   /** Where a user is, or with `query` what the test worker does about it. */

@@ -3,6 +3,7 @@
 
 import "../build/test/wasm_exec.js";
 import conformance from "../build/test/conformance.wasm";
+import conformanceNext from "../build/test/conformance-next.wasm";
 import frontModule from "../build/test/front.wasm";
 import plain from "../build/test/plain.wasm";
 import probe from "../build/test/probe.wasm";
@@ -16,6 +17,7 @@ import type { PresenceStub, RoomStub, Service } from "../host/service.ts";
 import { visitHeader, visitValue } from "../host/visit.ts";
 import { billResponse } from "../worker/bill.ts";
 import { Front } from "../worker/front.ts";
+import { kitClass } from "./kit.ts";
 import { replayClass } from "./replay.ts";
 
 interface Env {
@@ -24,6 +26,7 @@ interface Env {
   SMALL: DurableObjectNamespace;
   SHORT: DurableObjectNamespace;
   REPLAY: DurableObjectNamespace;
+  KIT: DurableObjectNamespace;
   PRESENCE: DurableObjectNamespace;
 }
 
@@ -81,6 +84,7 @@ export class Small extends roomClass(new Pool(probe, { memoryMark: 1 }), service
 /** Rooms are forgotten as soon as another room has a turn. */
 export class Short extends roomClass(new Pool(probe, { forgetAfter: -1 }), service) {}
 export class Replay extends replayClass(conformance) {}
+export class Kit extends kitClass(conformance, conformanceNext) {}
 
 const front = new Front(frontModule, "[]");
 
@@ -88,6 +92,11 @@ export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname.startsWith("/replay/")) return env.REPLAY.get(env.REPLAY.idFromName(url.pathname)).fetch(request);
+    if (url.pathname.startsWith("/kit/")) {
+      const response = await env.KIT.get(env.KIT.idFromName(url.pathname.slice("/kit/".length))).fetch(request);
+      const refused = await refusedOf(response);
+      return refused === undefined ? response : refuseSocket(refused, "");
+    }
     if (url.pathname.startsWith("/front/")) {
       const verdict = await front.judge(new Request(new URL(url.pathname.slice("/front".length), url)), {});
       return Response.json({ verdict, stats: front.stats });
