@@ -34,6 +34,7 @@ app)
 	;;
 test)
 	module ./edge/testdata/probe edge/build/test/probe.wasm
+	module ./runtime/testdata/guest edge/build/test/guest.wasm
 	module ./rooms/conformance/module edge/build/test/conformance.wasm
 	cp edge/build/test/probe.wasm.plain edge/build/test/plain.wasm
 	cp edge/build/test/conformance.wasm.plain edge/build/test/conformance-next.wasm

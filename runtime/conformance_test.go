@@ -55,8 +55,11 @@ func TestConformance(t *testing.T) {
 func TestConformanceRandom(t *testing.T) {
 	wasm := conformanceDriver(t, runtime.Options{})
 	native := conformance.Guests{New: func(testing.TB) host.Guest { return roomtest.NewNative(kinds.Module(), nil) }}
-	seed := rand.Uint64()
-	for i := range uint64(20) {
+	seed, n := rand.Uint64(), uint64(20)
+	if testing.Short() {
+		n = 5
+	}
+	for i := range n {
 		t.Run(fmt.Sprint(seed+i), func(t *testing.T) {
 			r := conformance.RecordRandom(t, native, seed+i, 60)
 			r.Check(t, wasm)

@@ -28,8 +28,8 @@ const requestHeaders = ["accept", "content-type", "idempotency-key"];
 
 const noBytes = new Uint8Array(0);
 
-/** Makes the object class of one module. */
-export function roomClass(pool: Pool, service: (env: unknown) => Service) {
+/** Makes the object class of one module. `sockets` bounds those of one object below the platform's 32,768. */
+export function roomClass(pool: Pool, service: (env: unknown) => Service, sockets?: number) {
   return class RoomObject extends DurableObject {
     readonly #store: Store;
     readonly #sockets: Sockets;
@@ -40,7 +40,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
     constructor(ctx: DurableObjectState, env: object) {
       super(ctx, env);
       this.#store = new Store(ctx.storage);
-      this.#sockets = new Sockets(ctx);
+      this.#sockets = new Sockets(ctx, sockets);
       this.#account = service(env).bill?.account(ctx.id.name ?? ctx.id.toString());
       this.#account?.woke(this.#store);
     }
@@ -174,6 +174,10 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       if (member === undefined || member.closing !== undefined) return refusedResponse(this.#sockets.refuse());
       const pair = new WebSocketPair();
       const s = this.#sockets.accept(pair[1], member.connection, visit.expires);
+      if (s === undefined) {
+        living.evict(connection.id, codes.roomFull);
+        return refusedResponse(this.#sockets.refuse());
+      }
       living.expect(s);
       if (pings(visit.protocol)) this.#awaitHello(living, s);
       const headers = new Headers();

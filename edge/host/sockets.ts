@@ -33,13 +33,15 @@ export interface Socket {
 /** The sockets of one object: those of connections, and those that the room has closed but not heard the end of. */
 export class Sockets {
   readonly #ctx: DurableObjectState;
+  readonly #most: number | undefined;
   readonly #byID = new Map<bigint, Socket>();
   #held: { id: bigint; frames: (string | Uint8Array)[]; close: CloseEffect | undefined } | undefined;
   readonly #adopted = new Map<bigint, Envelope>();
   readonly #leaving = new Map<bigint, { ws: WebSocket; effect: CloseEffect }>();
 
-  constructor(ctx: DurableObjectState) {
+  constructor(ctx: DurableObjectState, most?: number) {
     this.#ctx = ctx;
+    this.#most = most;
   }
 
   get size(): number {
@@ -88,11 +90,19 @@ export class Sockets {
     this.#held = { id, frames: [], close: undefined };
   }
 
-  /** Accepts a held client that the room let in, and sends what was held back. */
-  accept(ws: WebSocket, c: Connection, expires: number): Socket {
+  /**
+   * Accepts a held client that the room let in, and sends what was held back. Undefined if the object has
+   * as many sockets as it may: those count, too, that are no connections any more and not closed yet.
+   */
+  accept(ws: WebSocket, c: Connection, expires: number): Socket | undefined {
+    if (this.#most !== undefined && this.#ctx.getWebSockets().length >= this.#most) return undefined;
+    try {
+      this.#ctx.acceptWebSocket(ws);
+    } catch {
+      return undefined;
+    }
     const frames = this.#held?.frames ?? [];
     this.#held = undefined;
-    this.#ctx.acceptWebSocket(ws);
     this.#write(ws, "open", c, c.since, expires);
     const s = this.#put(c.id, ws, c.protocol, expires, c.since);
     for (const f of frames) this.send(c.id, f);

@@ -12,7 +12,7 @@ import { visitHeader } from "../host/visit.ts";
 
 /** What the suite may ask of a room, in this order. */
 export interface Order {
-  /** Sets the clock, milliseconds since 1970. */
+  /** Sets the clock, milliseconds since 1970; 0 lets it run. */
   clock?: number;
   /** Runs SQL in the room's database. */
   sql?: string;
@@ -103,7 +103,7 @@ export function kitClass(module: WebAssembly.Module, next: WebAssembly.Module) {
 
     async obey(o: Order): Promise<Report> {
       const count = this.count();
-      if (o.clock !== undefined) clock = o.clock;
+      if (o.clock !== undefined) clock = o.clock || undefined;
       if (o.sql !== undefined) this.ctx.storage.sql.exec(o.sql);
       if (o.version !== undefined) versions.version = o.version;
       if (o.ring) {

@@ -139,6 +139,14 @@ var behaviors = append(faultBehaviors(), []behavior{
 		r.connect(4, "members")
 		r.want("4< members 2 4")
 	}},
+	{name: "ten tags and no more", run: func(r *trial) {
+		r.connect(1, "tags a b c d e f g h i j")
+		r.connect(2, "tags a b c d e f g h i j k")
+		r.wantRejected(host.CausePanic)
+		r.want("1< start 3 1", "2 closed 4209 rejected")
+		r.say(1, "tagged j ten ; tagged k eleven ; members")
+		r.want("1< start 3 1", "1< ten", "1< members 1")
+	}},
 	{name: "a room that cannot start runs nothing", kind: "fragile", run: func(r *trial) {
 		r.connect(1, "put start panic")
 		r.forget()
