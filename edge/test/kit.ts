@@ -58,7 +58,7 @@ let faults: string[] = [];
 
 const error = console.error;
 console.error = (line: string) => {
-  const { msg, cause } = JSON.parse(line) as { msg: string; cause: string };
+  const { msg, cause } = (line.startsWith("{") ? JSON.parse(line) : { msg: line }) as { msg: string; cause: string };
   if (msg === "the room trapped") traps.push(cause);
   else if (msg.startsWith("the host")) faults.push(line);
   error(line);

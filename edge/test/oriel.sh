@@ -15,7 +15,7 @@ fi
 vars=()
 if [ "${2:-}" = --dev ]; then vars+=(--var ORIEL_DEV:1); fi
 if [ -n "${ORIEL_SECRET:-}" ]; then vars+=(--var "ORIEL_SECRET:$ORIEL_SECRET"); fi
-export MINIFLARE_WORKERD_PATH="$PWD/edge/test/workerd.sh"
+export MINIFLARE_WORKERD_PATH="$PWD/edge/test/workerd.sh" ESBUILD_BINARY_PATH="$PWD/edge/test/esbuild.sh"
 export WRANGLER_SEND_METRICS=false CLOUDFLARE_CF_FETCH_ENABLED=false WRANGLER_HIDE_BANNER=true
 exec node_modules/.bin/node --no-warnings node_modules/wrangler/wrangler-dist/cli.js dev \
 	--ip "${ORIEL_LISTEN%:*}" --port "${ORIEL_LISTEN##*:}" --inspector-port 0 \

@@ -36,7 +36,8 @@ const Epoch = 4_000_000_000_000
 
 // A Room is one room on the host under test, with its storage, its clock and its clients. The
 // methods return when everything that came of them has been delivered, and fail the test if the host
-// itself is broken. Connections are numbered from 1, in the order of their connect events.
+// itself is broken. Connections are numbered from 1, in the order of their connect events, until the room
+// sleeps.
 type Room interface {
 	// Run hands events to the room: as one batch if the host makes batches, else one after the other.
 	Run(events ...abi.Event) Result

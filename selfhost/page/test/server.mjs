@@ -57,8 +57,9 @@ export class Server {
     await Promise.race([gone, this.#ready()]);
   }
 
+  /** Waits a minute at most: wrangler is slow on a busy machine. */
   async #ready() {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 1200; i++) {
       try {
         if ((await fetch(`${this.url}/readyz`)).ok) return;
       } catch {
