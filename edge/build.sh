@@ -52,8 +52,10 @@ app)
 	;;
 test)
 	module ./edge/testdata/probe edge/build/test/probe.wasm
+	module ./runtime/testdata/guest edge/build/test/guest.wasm
 	module ./rooms/conformance/module edge/build/test/conformance.wasm
 	cp edge/build/test/probe.wasm.plain edge/build/test/plain.wasm
+	cp edge/build/test/conformance.wasm.plain edge/build/test/conformance-next.wasm
 	CGO_ENABLED=0 GOOS=js GOARCH=wasm go build -trimpath -ldflags="-s -w" -o edge/build/test/front.wasm ./edge/testdata/front
 	glue edge/build/test
 	modules edge/test/two.modules.toml edge/test/two.toml edge/build/two

@@ -37,3 +37,18 @@ func Wake(r *Room) error {
 	}
 	return in.leave(r.memory)
 }
+
+// Resumed reports whether a module's image is an earlier start's.
+func Resumed(m *Module) bool { return m.resumed }
+
+// KeptFor is how long an image is good.
+const KeptFor = imageAge
+
+// CodeImage decodes the body of an image's file and encodes it again; false if it is none.
+func CodeImage(b []byte, limit uint64) ([]byte, bool) {
+	f := decodeImage(b, limit)
+	if f == nil {
+		return nil, false
+	}
+	return f.encode(), true
+}

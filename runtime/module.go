@@ -32,6 +32,7 @@ type Module struct {
 	limit    uint64
 	pool     *pool
 	image    *memory.Image
+	resumed  bool // the image is an earlier start's
 	warmUp   error
 	took     LoadTimes
 
@@ -44,7 +45,8 @@ type Module struct {
 // LoadTimes says what [Runtime.Load] spent its time on.
 type LoadTimes struct {
 	// Rewrite is reading, checking and rewriting the binary; Compile is wazero's work,
-	// from the cache or not; Start is starting the module and its warm-up.
+	// from the cache or not; Start is starting the module and its warm-up, or taking up the image
+	// of an earlier start.
 	Rewrite, Compile, Start time.Duration
 }
 
@@ -62,13 +64,24 @@ func (r *Runtime) Load(ctx context.Context, binary []byte) (*Module, error) {
 	}
 	m.took.Rewrite = time.Since(began)
 	began = time.Now()
-	if m.compiled, err = r.compile(ctx, rewritten); err != nil {
+	// Nearly all of compiling from the cache is one goroutine's work.
+	resuming := make(chan *keptStart, 1)
+	go func() { resuming <- m.readImage() }()
+	m.compiled, err = r.compile(ctx, rewritten)
+	start := <-resuming
+	if err != nil {
+		start.drop()
 		return nil, err
 	}
 	m.took.Compile = time.Since(began)
 	began = time.Now()
 	m.pool = newPool(r.options.Workers+r.options.Parked, r.options.Workers+8)
-	if err := m.begin(ctx); err != nil {
+	if start != nil {
+		err = m.resume(ctx, start)
+	} else {
+		err = m.begin(ctx, binary)
+	}
+	if err != nil {
 		m.free()
 		return nil, err
 	}
@@ -98,7 +111,7 @@ func (m *Module) prepare(binary []byte) ([]byte, error) {
 	}
 	m.limit = min(limit, uint64(parsed.MaxPages)*wasm.PageSize, 1<<32-wasm.PageSize)
 	// One page more than any room gets: see instance.swap.
-	rewritten, stats, err := parsed.Rewrite(wasm.RewriteOptions{MaxPages: uint32(m.limit/wasm.PageSize) + 1, KeepNames: true})
+	rewritten, stats, err := parsed.Rewrite(wasm.RewriteOptions{MaxPages: uint32(m.limit/wasm.PageSize) + 1, KeepNames: true, StripData: true})
 	if err != nil {
 		return nil, asModuleError(err)
 	}
@@ -121,11 +134,15 @@ func firstLine(s string) string {
 }
 
 // begin starts the module once, asks for its manifest, warms it up and keeps its memory.
-func (m *Module) begin(ctx context.Context) error {
+func (m *Module) begin(ctx context.Context, binary []byte) error {
 	first := memory.NewPlain(m.limit)
 	in, err := m.runtime.newInstance(ctx, m.compiled, m.globals, first)
 	if err != nil {
 		return &ModuleError{Reason: firstLine(err.Error()), Err: ErrStart}
+	}
+	if err := writeData(binary, first.Bytes()); err != nil {
+		in.close()
+		return err
 	}
 	manifest, err := m.initialize(ctx, in)
 	if err != nil {
@@ -145,10 +162,41 @@ func (m *Module) begin(ctx context.Context) error {
 	// The instance is the pool's first.
 	m.pool.live++
 	m.pool.put(in)
-	m.image, err = memory.NewImage(first.Bytes(), first.Globals, memory.Options{
+	if m.image, err = m.newImage(first.Bytes(), first.Globals); err == nil {
+		m.writeImage(manifest, first.Bytes(), first.Globals)
+	}
+	return err
+}
+
+// writeData writes what the rewritten module has left out.
+func writeData(binary, memory []byte) error {
+	parsed, err := wasm.Parse(binary)
+	if err != nil {
+		return asModuleError(err)
+	}
+	if !parsed.InitMemory(memory) {
+		return moduleError(ErrStart, "its data lies outside of its memory")
+	}
+	return nil
+}
+
+// resume takes up where an earlier start has left off. The first instance is made all the same, so that
+// whatever is wrong with the module is found now.
+func (m *Module) resume(ctx context.Context, start *keptStart) error {
+	m.manifest, m.image, m.resumed = start.manifest, start.image, true
+	in, err := m.newInstance(ctx)
+	if err != nil {
+		return &ModuleError{Reason: firstLine(err.Error()), Err: ErrStart}
+	}
+	m.pool.live++
+	m.pool.put(in)
+	return nil
+}
+
+func (m *Module) newImage(bytes []byte, globals []uint64) (*memory.Image, error) {
+	return memory.NewImage(bytes, globals, memory.Options{
 		Limit: m.limit, Plain: m.runtime.options.Plain, Budget: m.runtime.budget,
 	})
-	return err
 }
 
 // initialize calls what a module wants called once, and the manifest.
@@ -186,8 +234,8 @@ func (m *Module) startError(name string, in *instance, err error) error {
 
 // newInstance makes one more instance.
 func (m *Module) newInstance(ctx context.Context) (*instance, error) {
-	// wazero writes the data segments, which the image has already, to a memory that
-	// is given back at once.
+	// wazero writes the data segments, if they could not be left out, to a memory that is given
+	// back at once: the image has them already.
 	scratch, err := m.image.New()
 	if err != nil {
 		return nil, err

@@ -24,8 +24,10 @@ const (
 
 // Options are the settings of a [Runtime]. The zero value is useful.
 type Options struct {
-	// CacheDir keeps compiled modules between processes, about 13 MB for each Go module.
-	// It must not be writable by others: what is in it is executed. Empty means no cache.
+	// CacheDir keeps compiled modules, and the memory with which their rooms begin, between processes:
+	// about 15 MB for each Go module. It must not be writable by others: what is in it is
+	// executed; nor readable: the image has seeds in it. Files are made for their owner only. Empty means
+	// no cache.
 	CacheDir string
 	// Workers bounds the turns that compute at the same time. Default GOMAXPROCS.
 	Workers int
@@ -47,7 +49,8 @@ type Options struct {
 	// WarmUp returns the batches that are run once on a module's memory before it
 	// becomes the image that all rooms begin with: what they touch need not be touched by
 	// each room again. Their effects are thrown away. It is asked for shareable modules only.
-	// nil means none: modules of the Go SDK rehearse by themselves before they say their manifest.
+	// nil means none: modules of the Go SDK rehearse by themselves before they say their manifest. With
+	// a warm-up each process starts the module anew.
 	// [WarmUp] is a general one.
 	WarmUp func(*abi.Manifest) [][]byte
 	// Log receives the lines that rooms log and what they write to standard output and

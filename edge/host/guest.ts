@@ -19,6 +19,8 @@ export interface Guest {
   alive(handle: bigint): boolean;
   /** Gives the room's memory back. */
   sleep(): void;
+  /** Throws the whole memory away: what it returned shows that something is broken in it. */
+  discard(): void;
   /**
    * Moves the room to a memory of its own until it sleeps. Returns false if it has one
    * already. A trap near a limit in a shared memory may be another room's doing.

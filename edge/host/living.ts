@@ -18,7 +18,7 @@ import { Roll } from "./roll.ts";
 import { type Effects, type Rejection, type Result, Room } from "./room.ts";
 import { Schedule, watchdog } from "./schedule.ts";
 import type { Service } from "./service.ts";
-import { endedBy, type Socket, type Sockets } from "./sockets.ts";
+import { endedBy, heartbeat, type Socket, type Sockets } from "./sockets.ts";
 import type { RoomState, Store, Tell } from "./store.ts";
 import type { Table } from "./table.ts";
 import { Ticker } from "./ticker.ts";
@@ -61,6 +61,8 @@ export class Living implements Effects {
   #ticks: (() => undefined) | undefined;
   #failures = 0;
   #retryAt = 0;
+  /** When silent clients were looked for. */
+  #looked = Date.now();
 
   constructor(
     ctx: DurableObjectState,
@@ -206,8 +208,9 @@ export class Living implements Effects {
     this.run([endedBy(id, code, reason)]);
   }
 
-  /** Ends connections whose clients were silent for too long: any wake looks for them. */
+  /** Ends connections whose clients were silent for too long: any wake looks for them, and a room that stays awake. */
   closeSilent(): void {
+    this.#looked = Date.now();
     for (const s of this.#sockets.silent(Date.now())) this.evict(s.id, codes.heartbeatTimeout, 1000);
   }
 
@@ -296,6 +299,7 @@ export class Living implements Effects {
     if (!this.state.ticking) this.#schedule.tick = 0;
     else if (this.#schedule.tick < now + watchdog) this.#schedule.tick = now + 2 * watchdog;
     if (this.#schedule.retry <= now) this.#schedule.retry = 0;
+    if (now - this.#looked > heartbeat) this.closeSilent();
     this.#tell();
     this.#note();
     this.#announce();

@@ -29,8 +29,8 @@ const requestHeaders = ["accept", "content-type", "idempotency-key"];
 
 const noBytes = new Uint8Array(0);
 
-/** Makes the object class of one module. */
-export function roomClass(pool: Pool, service: (env: unknown) => Service) {
+/** Makes the object class of one module. `sockets` bounds those of one object below the platform's 32,768. */
+export function roomClass(pool: Pool, service: (env: unknown) => Service, sockets?: number) {
   return class RoomObject extends DurableObject {
     readonly #store: Store;
     readonly #sockets: Sockets;
@@ -42,10 +42,10 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
     constructor(ctx: DurableObjectState, env: object) {
       super(ctx, env);
       this.#store = new Store(ctx.storage);
-      this.#sockets = new Sockets(ctx);
+      this.#sockets = new Sockets(ctx, sockets);
       this.#account = service(env).bill?.account(ctx.id.name ?? ctx.id.toString());
       this.#account?.woke(this.#store);
-      this.#waiting = new Waiting(ctx, this.#account);
+      this.#waiting = new Waiting(this.#sockets, this.#account);
     }
 
     override async fetch(request: Request): Promise<Response> {
@@ -169,7 +169,10 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       const connection = this.#join(living, visit);
       if (connection === undefined) return refusedResponse(this.#sockets.refuse());
       const pair = new WebSocketPair();
-      this.ctx.acceptWebSocket(pair[1]);
+      if (!this.#sockets.accept(pair[1])) {
+        living.evict(connection.id, codes.roomFull);
+        return refusedResponse(this.#sockets.refuse());
+      }
       this.#attach(living, pair[1], connection, visit);
       return upgraded(pair[0], visit);
     }
@@ -180,7 +183,9 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service) {
       headers.delete(visitHeader);
       if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
       const pair = new WebSocketPair();
-      this.#waiting.accept(pair[1], new Request(request.url, { headers }));
+      if (!this.#waiting.accept(pair[1], new Request(request.url, { headers }))) {
+        return refusedResponse({ frames: [], code: codes.roomFull, reason: closeReason(codes.roomFull) });
+      }
       return upgraded(pair[0], visit);
     }
 

@@ -124,6 +124,12 @@ export class Pool {
     }
   }
 
+  /** Throws a memory away with all its rooms. */
+  discard(s: Shared): void {
+    this.stats.traps++;
+    s.instance.dead = true;
+  }
+
   #sweep(s: Shared, but: bigint): void {
     const limit = Date.now() - (this.#options.forgetAfter ?? forgetAfter);
     let n = 0;
@@ -192,6 +198,11 @@ class PoolGuest implements Guest {
 
   sleep(): void {
     if (this.#place !== undefined) this.#pool.forget(this.#place, this.#handle);
+    this.#place = undefined;
+  }
+
+  discard(): void {
+    if (this.#place !== undefined) this.#pool.discard(this.#place);
     this.#place = undefined;
   }
 

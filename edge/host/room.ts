@@ -244,7 +244,8 @@ export class Room {
       this.#started = true;
       effects = validate(this.table, all, out);
     } catch (fault) {
-      c.guest.sleep();
+      if (fault instanceof FieldError) c.guest.discard();
+      else c.guest.sleep();
       this.#trapped();
       if (fault instanceof Trap) return fault;
       if (fault instanceof FieldError) return new Trap("garbage", fault.message);

@@ -33,13 +33,15 @@ export interface Socket {
 /** The sockets of one object: those of connections, and those that the room has closed but not heard the end of. */
 export class Sockets {
   readonly #ctx: DurableObjectState;
+  readonly #most: number | undefined;
   readonly #byID = new Map<bigint, Socket>();
   #held: { id: bigint; frames: (string | Uint8Array)[]; close: CloseEffect | undefined } | undefined;
   readonly #adopted = new Map<bigint, Envelope>();
   readonly #leaving = new Map<bigint, { ws: WebSocket; effect: CloseEffect }>();
 
-  constructor(ctx: DurableObjectState) {
+  constructor(ctx: DurableObjectState, most?: number) {
     this.#ctx = ctx;
+    this.#most = most;
   }
 
   get size(): number {
@@ -86,6 +88,20 @@ export class Sockets {
    */
   hold(id: bigint): void {
     this.#held = { id, frames: [], close: undefined };
+  }
+
+  /**
+   * Accepts a socket. False if the object has as many as it may: those count, too, that are no connections any
+   * more and not closed yet.
+   */
+  accept(ws: WebSocket): boolean {
+    if (this.#most !== undefined && this.#ctx.getWebSockets().length >= this.#most) return false;
+    try {
+      this.#ctx.acceptWebSocket(ws);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Takes in the accepted socket of a held client that the room let in, and sends what was held back. */
@@ -251,7 +267,9 @@ export function endedBy(id: bigint, code: number, reason: string) {
   return closeEvent({ type: "close", connection: id, code, reason });
 }
 
-/** The close event of a peer's end. */
+/** The close event of a peer's end. The words for a connection that broke are the platform's, and no peer's. */
 export function endedByPeer(id: bigint, code: number, reason: string, clean: boolean) {
-  return { type: "close" as const, connection: id, code: code === 0 ? codes.abnormal : code, reason, clean };
+  if (code === 0 || code === codes.abnormal)
+    return { type: "close" as const, connection: id, code: codes.abnormal, reason: "", clean: false };
+  return { type: "close" as const, connection: id, code, reason, clean };
 }

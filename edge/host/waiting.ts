@@ -4,7 +4,7 @@
 import { codes } from "./abi.gen.ts";
 import type { Account } from "./account.ts";
 import { closeReason } from "./code.ts";
-import { end } from "./sockets.ts";
+import { end, type Sockets } from "./sockets.ts";
 
 /** How long a client may take to send its credential, in ms. */
 export const credentialTimeout = 10_000;
@@ -21,21 +21,24 @@ export interface Stranger {
 }
 
 export class Waiting {
-  readonly #ctx: DurableObjectState;
+  readonly #sockets: Sockets;
   readonly #account: Account | undefined;
   readonly #strangers = new Map<WebSocket, Stranger>();
 
-  constructor(ctx: DurableObjectState, account: Account | undefined) {
-    this.#ctx = ctx;
+  constructor(sockets: Sockets, account: Account | undefined) {
+    this.#sockets = sockets;
     this.#account = account;
   }
 
-  /** Takes a socket in. Its clock keeps the object awake, so it never waits longer than the object remembers. */
-  accept(ws: WebSocket, head: Request): void {
+  /**
+   * Takes a socket in; false if the object has too many. Its clock keeps the object awake, so it never waits
+   * longer than the object remembers.
+   */
+  accept(ws: WebSocket, head: Request): boolean {
     const [oldest] = this.#strangers.keys();
     // Who means it sends the credential at once: the longer one waits, the less it is worth.
     if (oldest !== undefined && this.#strangers.size >= maxWaiting) this.#close(oldest, codes.overloaded, 1000);
-    this.#ctx.acceptWebSocket(ws);
+    if (!this.#sockets.accept(ws)) return false;
     const release = this.#account?.hold("credential");
     const timer = setTimeout(
       () => this.#close(ws, codes.unauthenticated, 0, "no credential came in time"),
@@ -46,6 +49,7 @@ export class Waiting {
       release?.();
     };
     this.#strangers.set(ws, { head, done });
+    return true;
   }
 
   /** Gives a waiting socket away, and stops its clock; undefined if it does not wait. */

@@ -1,13 +1,13 @@
 // A running worker with the host inside, and clients for it.
 
 import assert from "node:assert/strict";
+import type { EventEmitter } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { createTestHarness } from "wrangler";
 import { WebSocket } from "ws";
 import type { Line, Report } from "../host/bill.ts";
-import type { Outcome, Step } from "./recording.ts";
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -44,7 +44,10 @@ export class Client {
       this.#wake?.();
     });
     this.closed = new Promise((resolve) => {
-      ws.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+      const end = (code: number, reason: Buffer) => resolve({ code, reason: reason.toString() });
+      ws.on("close", end);
+      // The close frame: the local workerd lets the TCP connection stay open for a while after it.
+      ws.on("open", () => (Reflect.get(ws, "_receiver") as EventEmitter).on("conclude", end));
     });
     ws.on("error", () => undefined);
   }
@@ -124,7 +127,7 @@ export class Host {
     this.#url = url;
   }
 
-  static async start(worker: { configPath: string } = hostWorker): Promise<Host> {
+  static async start(worker: { configPath: string; vars?: Record<string, string> } = hostWorker): Promise<Host> {
     const server = createTestHarness({ workers: [worker] });
     const { url } = await server.listen();
     return new Host(server, url);
@@ -163,13 +166,6 @@ export class Host {
     return (await r.json()) as Record<string, unknown>;
   }
 
-  /** Replays a recording and returns what its steps gave. */
-  async replay(name: string, steps: Step[]): Promise<Outcome[]> {
-    const r = await fetch(new URL(`/replay/${name}`, this.#url), { method: "POST", body: JSON.stringify(steps) });
-    if (!r.ok) throw new Error(await r.text());
-    return (await r.json()) as Outcome[];
-  }
-
   /** Where a user is, or with `query` what the test worker does about it. */
   async presence(user: string, query: Query = {}): Promise<unknown> {
     const url = this.at(`/presence/${encodeURIComponent(user)}`);
@@ -190,6 +186,11 @@ export class Host {
     const line = objects.find((o) => o.object === object);
     if (line === undefined) throw new Error(`${object} is not on the bill`);
     return line;
+  }
+
+  /** Sets the clock of the test worker, ms since 1970, where it stands still; 0 lets it run. */
+  async clock(time: number): Promise<void> {
+    await fetch(this.at("/kit/clock"), { method: "POST", body: JSON.stringify({ clock: time }) });
   }
 
   /** Any address of the worker. */

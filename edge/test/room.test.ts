@@ -54,6 +54,7 @@ class Kit implements Guest {
   readonly commits: Turn[] = [];
   commitFails = false;
   alone = 0;
+  discarded = 0;
   #awake = false;
   #handles = 0n;
   readonly #answer: (e: RoomEvent, kit: Kit) => Effect[];
@@ -107,6 +108,11 @@ class Kit implements Guest {
   }
 
   sleep(): void {
+    this.#awake = false;
+  }
+
+  discard(): void {
+    this.discarded++;
     this.#awake = false;
   }
 
@@ -175,6 +181,7 @@ test("garbage traps and has no effect", () => {
   kit.room.run([connect(1)]);
   const { rejections } = kit.room.run([message(1, "bad")]);
   assert.equal(rejections[0]?.trap.trap, "garbage");
+  assert.equal(kit.discarded, 2, "in the batch, and alone");
   assert.deepEqual(kit.room.table.get(1n)?.connection.tags, []);
 });
 
@@ -267,6 +274,7 @@ test("time never goes back", () => {
       handle: () => kit.handle(),
       alive: () => kit.alive(),
       sleep: () => kit.sleep(),
+      discard: () => kit.discard(),
       isolate: () => false,
     },
     storage: { get: () => undefined, list: () => ({ entries: [], more: false }) },

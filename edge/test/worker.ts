@@ -3,7 +3,9 @@
 
 import "../build/test/wasm_exec.js";
 import conformance from "../build/test/conformance.wasm";
+import conformanceNext from "../build/test/conformance-next.wasm";
 import frontModule from "../build/test/front.wasm";
+import guest from "../build/test/guest.wasm";
 import plain from "../build/test/plain.wasm";
 import probe from "../build/test/probe.wasm";
 import { Bill } from "../host/bill.ts";
@@ -16,6 +18,8 @@ import type { PresenceStub, RoomStub, Service } from "../host/service.ts";
 import { visitHeader, visitValue } from "../host/visit.ts";
 import { billResponse } from "../worker/bill.ts";
 import { Front } from "../worker/front.ts";
+import { forward } from "../worker/serve.ts";
+import { kitClass } from "./kit.ts";
 import { replayClass } from "./replay.ts";
 
 interface Env {
@@ -23,7 +27,10 @@ interface Env {
   PLAIN: DurableObjectNamespace;
   SMALL: DurableObjectNamespace;
   SHORT: DurableObjectNamespace;
+  FEW: DurableObjectNamespace;
+  GUEST: DurableObjectNamespace;
   REPLAY: DurableObjectNamespace;
+  KIT: DurableObjectNamespace;
   PRESENCE: DurableObjectNamespace;
 }
 
@@ -50,7 +57,12 @@ function service(env: unknown): Service {
   };
 }
 
-export class Room extends roomClass(new Pool(probe), service) {}
+export class Room extends roomClass(new Pool(probe), service) {
+  override async fetch(request: Request): Promise<Response> {
+    if (new URL(request.url).searchParams.has("abort")) this.ctx.abort("as the test asked");
+    return super.fetch(request);
+  }
+}
 export class Plain extends roomClass(new Pool(plain, { alone: true }), service) {}
 /** The presence objects hear nothing. All objects of a local worker share its globals. */
 let deaf = false;
@@ -80,7 +92,12 @@ export class Presence extends presenceClass(service) {
 export class Small extends roomClass(new Pool(probe, { memoryMark: 1 }), service) {}
 /** Rooms are forgotten as soon as another room has a turn. */
 export class Short extends roomClass(new Pool(probe, { forgetAfter: -1 }), service) {}
+/** An object has three sockets at most. */
+export class Few extends roomClass(new Pool(probe), service, 3) {}
+/** The runtime's own test guest, written against the ABI: it breaks what no SDK lets a room break. */
+export class Guest extends roomClass(new Pool(guest), service) {}
 export class Replay extends replayClass(conformance) {}
+export class Kit extends kitClass(conformance, conformanceNext) {}
 
 const front = new Front(frontModule, "[]");
 
@@ -88,6 +105,11 @@ export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname.startsWith("/replay/")) return env.REPLAY.get(env.REPLAY.idFromName(url.pathname)).fetch(request);
+    if (url.pathname.startsWith("/kit/")) {
+      const response = await env.KIT.get(env.KIT.idFromName(url.pathname.slice("/kit/".length))).fetch(request);
+      const refused = await refusedOf(response);
+      return refused === undefined ? response : refuseSocket(refused, "");
+    }
     if (url.pathname.startsWith("/front/")) {
       const verdict = await front.judge(new Request(new URL(url.pathname.slice("/front".length), url)), {});
       return Response.json({ verdict, stats: front.stats });
@@ -96,27 +118,24 @@ export default {
     if (url.pathname.startsWith("/presence/")) return presence(env, url);
     const [, , , kind = "", room = "", ...rest] = url.pathname.split("/");
     const q = url.searchParams;
-    const namespace = q.has("plain") ? env.PLAIN : q.has("small") ? env.SMALL : q.has("short") ? env.SHORT : env.ROOM;
-    const headers = new Headers(request.headers);
-    headers.set(
-      visitHeader,
-      visitValue({
-        to: q.has("report") ? "report" : request.headers.get("upgrade") === "websocket" ? "socket" : "request",
-        kind,
-        room,
-        user: q.get("user") ?? "",
-        claims: q.get("claims") ?? "",
-        protocol: q.get("protocol") ?? "",
-        address: "127.0.0.1",
-        expires: Number(q.get("expires") ?? 0),
-        query: url.search.slice(1),
-        path: rest.length > 0 ? `/${rest.join("/")}` : "",
-      }),
-    );
-    const response = await namespace
-      .get(namespace.idFromName(`${kind}/${room}`))
-      .fetch(new Request(request, { headers }));
-    const refused = await refusedOf(response);
-    return refused === undefined ? response : refuseSocket(refused, q.get("protocol") ?? "");
+    const { PLAIN, SMALL, SHORT, FEW, GUEST, ROOM } = env;
+    const special = Object.entries({ plain: PLAIN, small: SMALL, short: SHORT, few: FEW, guest: GUEST });
+    const namespace = special.find(([name]) => q.has(name))?.[1] ?? ROOM;
+    const object = namespace.get(namespace.idFromName(`${kind}/${room}`)) as unknown as RoomStub;
+    const visit = {
+      kind,
+      room,
+      user: q.get("user") ?? "",
+      claims: q.get("claims") ?? "",
+      protocol: q.get("protocol") ?? "",
+      address: "127.0.0.1",
+      expires: Number(q.get("expires") ?? 0),
+      query: url.search.slice(1),
+      path: rest.length > 0 ? `/${rest.join("/")}` : "",
+    };
+    if (q.has("report"))
+      return object.fetch(new Request(url, { headers: { [visitHeader]: visitValue({ ...visit, to: "report" }) } }));
+    const to = request.headers.get("upgrade") === "websocket" ? "socket" : "request";
+    return forward(request, { room: () => object }, { ...visit, to });
   },
 };

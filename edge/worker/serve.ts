@@ -61,7 +61,8 @@ async function within(limit: RateLimit, key: string): Promise<boolean> {
   }
 }
 
-async function forward(request: Request, s: Deployment, v: Verdict): Promise<Response> {
+/** Hands an admitted request to its room's object, and the object's answer to the client. */
+export async function forward(request: Request, s: Pick<Service, "room">, v: Verdict): Promise<Response> {
   const headers = new Headers(request.headers);
   for (const name of stripped) headers.delete(name);
   headers.set(visitHeader, visitValue(v as Parameters<typeof visitValue>[0]));

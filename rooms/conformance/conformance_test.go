@@ -16,22 +16,18 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/recordings anew from the native host")
 
-// native is the driver of the module's Go code in this process.
-type native struct{}
-
-func (native) Guest(testing.TB) host.Guest { return roomtest.NewNative(kinds.Module(), nil) }
-
-func (native) Stops(cause host.Cause) bool { return conformance.Native(cause) }
-
-func (native) Replacement(testing.TB, host.Guest) host.Guest {
-	return roomtest.NewNative(kinds.Module(), nil)
+// native runs the module's Go code in this process.
+var native = conformance.Guests{
+	New:   func(testing.TB) host.Guest { return roomtest.NewNative(kinds.Module(), nil) },
+	Next:  func(testing.TB, host.Guest) host.Guest { return roomtest.NewNative(kinds.Module(), nil) },
+	Traps: conformance.Native,
 }
 
-func TestNative(t *testing.T) { conformance.Run(t, native{}) }
+func TestNative(t *testing.T) { conformance.Run(t, native) }
 
 // TestRecordingsAreFresh holds the recordings equal to what the native host does now.
 func TestRecordingsAreFresh(t *testing.T) {
-	for _, r := range conformance.Record(t, native{}) {
+	for _, r := range conformance.Record(t, native) {
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"encoding/hex"
@@ -10,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"testing"
+	"time"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/host"
@@ -78,15 +78,34 @@ func runRecordings(t *testing.T, d Driver) {
 			if r.ABI != abi.ImportModule {
 				t.Fatalf("recorded for %s", r.ABI)
 			}
-			r.replay(t, d.Guest(t))
+			r.Check(t, d)
 		})
 	}
 }
 
-// replay gives every batch to a guest and compares the effects byte by byte.
-func (r *Recording) replay(t *testing.T, g host.Guest) {
+// Check replays a recording on a host and compares the effects byte by byte.
+func (r *Recording) Check(t testing.TB, d Driver) {
+	t.Helper()
+	answers := d.Replay(t, r.Steps)
+	if len(answers) != len(r.Steps) {
+		t.Fatalf("%d answers to %d steps", len(answers), len(r.Steps))
+	}
+	for i, a := range answers {
+		switch s := r.Steps[i]; {
+		case a.Trap != s.Trap:
+			t.Fatalf("step %d of %s: got a trap for %q (%s), want %q", i, r.Name, a.Trap, a.Message, s.Trap)
+		case a.Effects != s.Effects:
+			t.Fatalf("step %d of %s: other effects\n got %s\nwant %s", i, r.Name, describe(a.Effects), describe(s.Effects))
+		}
+	}
+}
+
+// replay gives every batch to a guest, as testdata/recordings/README.md says.
+func replay(t testing.TB, g host.Guest, steps []Step) []Answer {
+	t.Helper()
 	var storage rows
-	for i, s := range r.Steps {
+	answers := make([]Answer, len(steps))
+	for i, s := range steps {
 		if s.Sleep {
 			g.Sleep()
 			continue
@@ -95,25 +114,17 @@ func (r *Recording) replay(t *testing.T, g host.Guest) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := g.Turn(context.Background(), batch, &storage)
+		out, err := g.Turn(context.Background(), batch, &storage)
 		var trap *host.Trap
 		switch {
-		case s.Trap != "":
-			if !errors.As(err, &trap) || trap.Cause != s.Trap {
-				t.Fatalf("step %d: got %v, want a trap for %q", i, err, s.Trap)
-			}
+		case errors.As(err, &trap):
+			answers[i] = Answer{Trap: trap.Cause, Message: trap.Message}
 			continue
 		case err != nil:
 			t.Fatalf("step %d: %v", i, err)
 		}
-		want, err := hex.DecodeString(s.Effects)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Fatalf("step %d: other effects\n got %s\nwant %s", i, describe(got), describe(want))
-		}
-		effects, err := abi.DecodeEffects(want)
+		answers[i].Effects = hex.EncodeToString(out)
+		effects, err := abi.DecodeEffects(out)
 		if err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
@@ -121,9 +132,14 @@ func (r *Recording) replay(t *testing.T, g host.Guest) {
 			storage.write(e)
 		}
 	}
+	return answers
 }
 
-func describe(b []byte) string {
+func describe(encoded string) string {
+	b, err := hex.DecodeString(encoded)
+	if err != nil {
+		return err.Error()
+	}
 	effects, err := abi.DecodeEffects(b)
 	if err != nil {
 		return err.Error()
@@ -179,30 +195,25 @@ func (r *recorder) Sleep() {
 	r.guest.Sleep()
 }
 
-// recorded lets a scenario run on a recorder.
-type recorded struct {
-	Driver
-	recorder *recorder
-}
-
-// Guest implements Driver.
-func (d recorded) Guest(testing.TB) host.Guest { return d.recorder }
+// recorded is when all recordings take place.
+var recorded = time.UnixMilli(1_790_000_000_000).UTC()
 
 // Record runs the scenarios on a host and returns their recordings, in the order of their names.
 // The files in testdata are those of the native host.
-func Record(t testing.TB, d Driver) []Recording {
+func Record(t testing.TB, d Guests) []Recording {
 	var list []Recording
 	for _, s := range scenarios {
-		rec := &recorder{guest: d.Guest(t)}
-		s.run(newRoom(t, recorded{d, rec}, s.kind))
-		if rec.err != nil {
-			t.Fatalf("%s: %v", s.name, rec.err)
-		}
-		kind := s.kind
-		if kind == "" {
-			kind = "probe"
-		}
-		list = append(list, Recording{ABI: abi.ImportModule, Name: s.name, Kind: kind, Steps: rec.steps})
+		list = append(list, record(t, d, s))
 	}
 	return list
+}
+
+func record(t testing.TB, d Guests, s scenario) Recording {
+	t.Helper()
+	rec := &recorder{guest: d.New(t)}
+	s.run(d.room(t, rec, kindOf(s.kind), recorded))
+	if rec.err != nil {
+		t.Fatalf("%s: %v", s.name, rec.err)
+	}
+	return Recording{ABI: abi.ImportModule, Name: s.name, Kind: kindOf(s.kind), Steps: rec.steps}
 }

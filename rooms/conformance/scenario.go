@@ -10,11 +10,11 @@ import (
 type scenario struct {
 	name string
 	kind string // default "probe"
-	run  func(r *room)
+	run  func(r *guestRoom)
 }
 
 var scenarios = []scenario{
-	{name: "connections", run: func(r *room) {
+	{name: "connections", run: func(r *guestRoom) {
 		ann := connect(1, "tags red blue ; attach kept ; me")
 		ann.Connection.Claims, ann.Connection.Protocol = []byte(`{"a":1}`), "probe.v1"
 		r.run(ann)
@@ -29,14 +29,14 @@ var scenarios = []scenario{
 		r.say(1, "close 4999 bye")
 		r.say(1, "send nobody")
 	}},
-	{name: "batches", run: func(r *room) {
+	{name: "batches", run: func(r *guestRoom) {
 		r.run(connect(1, ""), message(1, "say a"), connect(2, "say b"), message(1, "others c"), connect(3, "close 4208 out"), message(2, "say d"))
 		r.run(message(1, "count"), message(1, "count"), message(2, "count"))
 		r.run(connect(4, ""), message(4, "close 4205 wrong"), message(4, "say unheard"), message(1, "members"))
 		r.run(message(1, "kickall ; members"))
 		r.run(connect(5, "members"))
 	}},
-	{name: "broadcasts", run: func(r *room) {
+	{name: "broadcasts", run: func(r *guestRoom) {
 		bin := connect(2, "tags blue")
 		bin.Connection.Protocol = "probe.v1"
 		r.run(connect(1, "tags red blue"), bin, connect(3, "tags red"))
@@ -44,7 +44,7 @@ var scenarios = []scenario{
 		r.say(2, "send me ; bin me ; conflate c me")
 		r.run(&abi.MessageEvent{Connection: 3, Encoding: abi.Binary, Data: []byte("say binary in")})
 	}},
-	{name: "storage", run: func(r *room) {
+	{name: "storage", run: func(r *guestRoom) {
 		r.connect(1, "get a")
 		r.say(1, "put a 1 ; get a ; put b 22 ; len b ; list . . 10 ; del a ; get a ; list . . 10")
 		r.say(1, "get a ; get b ; put empty  ; len empty ; get empty")
@@ -55,12 +55,12 @@ var scenarios = []scenario{
 		r.say(1, "list . . 5 ; putn large 10000 ; len large")
 		r.say(1, "len large")
 	}},
-	{name: "pages", run: func(r *room) {
+	{name: "pages", run: func(r *guestRoom) {
 		r.connect(1, "")
 		r.say(1, "fill 1010")
 		r.say(1, "list . . 1 ; tsil . . 1 ; clear row000002 row000007 ; list . row001009 1000 ; list . . 1000")
 	}},
-	{name: "time", run: func(r *room) {
+	{name: "time", run: func(r *guestRoom) {
 		r.connect(1, "alarm 60000 ; when")
 		r.say(1, "when ; alarm 1000 ; when")
 		r.pass(time.Second)
@@ -77,13 +77,13 @@ var scenarios = []scenario{
 		r.run(&abi.TickEvent{}, &abi.TickEvent{Missed: 7})
 		r.say(1, "tick 0 ; room")
 	}},
-	{name: "randomness", run: func(r *room) {
+	{name: "randomness", run: func(r *guestRoom) {
 		r.connect(1, "rand ; rand")
 		r.say(1, "rand")
 		r.sleep()
 		r.say(1, "rand ; rand ; rand")
 	}},
-	{name: "requests", run: func(r *room) {
+	{name: "requests", run: func(r *guestRoom) {
 		r.run(request(11, "respond 201 made"))
 		r.run(request(12, "fail 4212 not like this"))
 		r.run(request(13, "keep a"), connect(1, ""))
@@ -93,15 +93,15 @@ var scenarios = []scenario{
 		q.Query, q.Claims, q.Headers = "a=b", []byte(`{}`), []abi.Header{{Name: "Accept", Value: "*/*"}}
 		r.run(q)
 	}},
-	{name: "requests-unheard", kind: "plain", run: func(r *room) {
+	{name: "requests-unheard", kind: "plain", run: func(r *guestRoom) {
 		r.run(connect(1, ""), message(1, "x"), request(11, "x"), told(1, "x"), gone(1))
 	}},
-	{name: "telling", run: func(r *room) {
+	{name: "telling", run: func(r *guestRoom) {
 		r.connect(1, "")
 		r.say(1, "tell probe other hello ; tell plain x ")
 		r.run(told(7, "say thanks"), told(7, "say thanks"), told(8, "tell probe other back"))
 	}},
-	{name: "traps", run: func(r *room) {
+	{name: "traps", run: func(r *guestRoom) {
 		r.connect(1, "attach kept ; tags red")
 		r.connect(2, "")
 		r.run(message(1, "put a 1 ; say before"), message(2, "panic in the middle"), message(1, "get a ; say after"))
@@ -114,7 +114,7 @@ var scenarios = []scenario{
 		r.run(gone(2))
 		r.say(1, "members")
 	}},
-	{name: "rules", run: func(r *room) {
+	{name: "rules", run: func(r *guestRoom) {
 		r.connect(1, "")
 		for _, command := range []string{
 			"late", "effects 16385", "largekey", "largevalue", "emptykey", "reservedkey", "largemessage", "largeattachment",
@@ -124,12 +124,12 @@ var scenarios = []scenario{
 		}
 		r.say(1, "get a ; effects 3")
 	}},
-	{name: "small", kind: "small", run: func(r *room) {
+	{name: "small", kind: "small", run: func(r *guestRoom) {
 		r.run(connect(1, "room"), connect(2, ""), connect(3, ""))
 		r.run(gone(1), message(2, "members"))
 		r.run(connect(4, ""), message(2, "members"))
 	}},
-	{name: "fragile", kind: "fragile", run: func(r *room) {
+	{name: "fragile", kind: "fragile", run: func(r *guestRoom) {
 		r.connect(1, "put start tick 100")
 		r.sleep()
 		r.say(1, "put start say hello")

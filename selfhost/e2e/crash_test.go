@@ -156,8 +156,8 @@ func postOnce(n *node, room, tok, key, data string) (offset uint64, ok bool, fau
 			return 0, false, err.Error()
 		}
 		return said.Offset, true, ""
-	case res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500:
-		return 0, false, ""
+	case res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable:
+		return 0, false, "" // and no other: an internal error is a fault
 	}
 	return 0, false, fmt.Sprintf("%d %s", res.StatusCode, b)
 }

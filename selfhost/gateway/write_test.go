@@ -127,7 +127,7 @@ func TestQueueBound(t *testing.T) {
 // TestPongsCountAgainstTheBound: a client that sends pings and reads nothing cannot make us
 // keep its answers.
 func TestPongsCountAgainstTheBound(t *testing.T) {
-	rooms, heard := newFakeRooms(slowKinds...), make(chan struct{})
+	rooms, heard := newFakeRooms(slowKinds...), make(chan struct{}, 1)
 	rooms.onMessage = func(*Connection, abi.Encoding, []byte) error { heard <- struct{}{}; return nil }
 	srv := start(t, setup{rooms: rooms, options: Options{SendBuffer: 4096}})
 	r, c := srv.openRaw("/v1/rooms/deep/room")

@@ -125,7 +125,8 @@ type Module struct {
 	types    []FuncType
 	funcs    []uint32 // type of each function that the module defines
 	globals  []global
-	start    int64 // index of the start function, or -1
+	start    int64         // index of the start function, or -1
+	data     []dataSegment // nil if they cannot be treated alike; see parseData
 	sections []section
 	code     int // index in sections of the code section, or -1
 }

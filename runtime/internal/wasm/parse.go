@@ -97,7 +97,7 @@ func (m *Module) parseSection(id byte, r *reader) {
 	case sectionElement:
 		r.skipElements()
 	case sectionData:
-		r.skipData()
+		m.parseData(r)
 	case sectionDataCount:
 		r.u32()
 	default:

@@ -28,6 +28,9 @@ type RewriteOptions struct {
 	MaxPages uint32
 	// KeepNames keeps the name section, for stack traces. All other custom sections go.
 	KeepNames bool
+	// StripData leaves the data out where that is possible: the host writes it with
+	// [Module.InitMemory]. Otherwise neighboring segments are merged, where that is possible.
+	StripData bool
 }
 
 // Stats counts what [Module.Rewrite] did.
@@ -83,6 +86,12 @@ func (m *Module) Rewrite(o RewriteOptions) ([]byte, Stats, error) {
 			}
 			if body = functionNames(body); body == nil {
 				continue
+			}
+		case sectionData:
+			if m.movable() && o.StripData {
+				continue
+			} else if m.movable() {
+				body = m.mergedData()
 			}
 		case sectionMemory:
 			body = m.rewriteMemory(o.MaxPages)

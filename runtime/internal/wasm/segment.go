@@ -59,26 +59,6 @@ func (r *reader) skipElements() {
 	}
 }
 
-// skipData reads the data segments, WebAssembly Core 2.0, section 5.5.14.
-func (r *reader) skipData() {
-	for range r.vector("data segments", maxSegments) {
-		flags := r.u32()
-		if r.err == nil && flags > 2 {
-			r.unsupported("data segment flags %#x", flags)
-		}
-		if flags == 2 {
-			r.u32() // memory
-		}
-		if flags != 1 {
-			r.skipConstant()
-		}
-		r.bytes(r.u32())
-		if r.err != nil {
-			return
-		}
-	}
-}
-
 // functionNames returns a name section with nothing but the names of functions, or nil
 // if there are none or they are malformed: names are a comfort.
 func functionNames(body []byte) []byte {

@@ -238,14 +238,19 @@ func FuzzRewrite(f *testing.F) {
 	start.Start, start.Table, start.Data, start.Passive = 2, 2, []byte("data"), []byte("passive")
 	start.Globals = [][]byte{{0x7f, 1, 0x41, 0, 0x0b}, {0x7e, 0, 0x42, 0, 0x0b}}
 	f.Add(start.Bytes())
+	f.Add(withData(active(0, "a"), active(9, "b"), active(70, "c")).Bytes())
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(64))
 	f.Cleanup(func() { r.Close(ctx) })
 	f.Fuzz(func(t *testing.T, binary []byte) {
 		m, err := wasm.Parse(binary)
-		var out []byte
+		var out, stripped []byte
 		if err == nil {
 			out, _, err = m.Rewrite(wasm.RewriteOptions{MaxPages: max(m.MinPages, 63), KeepNames: true})
+		}
+		if err == nil {
+			stripped, _, err = m.Rewrite(wasm.RewriteOptions{MaxPages: max(m.MinPages, 63), StripData: true})
+			m.InitMemory(make([]byte, min(m.MinPages, 4)*wasm.PageSize))
 		}
 		if err != nil {
 			if e := (&wasm.Error{}); !errors.As(err, &e) || e.Err == nil {
@@ -258,10 +263,12 @@ func FuzzRewrite(f *testing.F) {
 			return
 		}
 		defer before.Close(ctx)
-		after, err := r.CompileModule(ctx, out)
-		if err != nil {
-			t.Fatalf("wazero accepts the module, but not what became of it: %v", err)
+		for _, out := range [][]byte{out, stripped} {
+			after, err := r.CompileModule(ctx, out)
+			if err != nil {
+				t.Fatalf("wazero accepts the module, but not what became of it: %v", err)
+			}
+			after.Close(ctx)
 		}
-		after.Close(ctx)
 	})
 }

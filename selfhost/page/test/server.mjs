@@ -57,6 +57,7 @@ export class Server {
     await Promise.race([gone, this.#ready()]);
   }
 
+  /** Waits a minute at most: wrangler is slow on a busy machine. */
   async #ready() {
     for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
       try {
