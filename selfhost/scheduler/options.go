@@ -34,7 +34,7 @@ type Options struct {
 	Modules Modules
 	Store   store.Store
 	// Presence, if not nil, is told of connections that came and went.
-	Presence *presence.Registry
+	Presence presence.Registry
 	// Log takes what went wrong in rooms. Default: slog.Default().
 	Log *slog.Logger
 	// MailboxEvents and MailboxBytes bound what waits for one room. Defaults 1,024 and 4 MiB.
@@ -48,7 +48,7 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.Default()
 	}
 	if o.Presence == nil {
-		o.Presence = &presence.Registry{}
+		o.Presence = &presence.Local{}
 	}
 	if o.MailboxEvents == 0 {
 		o.MailboxEvents = 1024

@@ -33,7 +33,7 @@ type Server struct {
 	modules   *modules.Set
 	scheduler *scheduler.Scheduler
 	gateway   *gateway.Gateway
-	presence  presence.Registry
+	presence  presence.Local
 	asks      *admission.Limiter[netip.Prefix] // questions about presence, by address
 
 	listener, metricsListener net.Listener
