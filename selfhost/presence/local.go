@@ -3,6 +3,7 @@ package presence
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -45,7 +46,7 @@ func (l *Local) Join(c Connection) {
 	if c.User == "" {
 		return
 	}
-	c.Device = c.Device[:min(len(c.Device), MaxDevice)]
+	c.Device = strings.ToValidUTF8(c.Device[:min(len(c.Device), MaxDevice)], "")
 	l.mu.Lock()
 	p := l.users[c.User]
 	if p == nil {
@@ -160,7 +161,7 @@ func (l *Local) changed(user string, p Place) {
 // Of implements [Registry].
 func (l *Local) Of(_ context.Context, user string) (User, error) {
 	online, visits := l.Visits(user)
-	return NewUser(user, online, visits), nil
+	return NewUser(user, online, visits, 0), nil
 }
 
 // Visits returns whether a user is online, and where, in no order.

@@ -86,12 +86,13 @@ type Visit struct {
 	Since int64 `json:"since"`
 }
 
-// NewUser adds up what several nodes say of a user: their visits, in any order.
-func NewUser(user string, online bool, visits []Visit) User {
+// NewUser adds up what several nodes say of a user: their visits, in any order, and how many connections are in
+// rooms that they have left out.
+func NewUser(user string, online bool, visits []Visit, hidden int) User {
 	slices.SortFunc(visits, func(a, b Visit) int {
 		return Place{a.Kind, a.Room}.Compare(Place{b.Kind, b.Room})
 	})
-	u := User{User: user, Rooms: []Visit{}}
+	u := User{User: user, Connections: hidden, Rooms: []Visit{}, More: hidden > 0}
 	for _, v := range visits {
 		u.Connections += v.Connections
 		if last := len(u.Rooms) - 1; last >= 0 && u.Rooms[last].Kind == v.Kind && u.Rooms[last].Room == v.Room {
