@@ -26,7 +26,7 @@
 // A node is put into {presence}:nodes and what it writes about into {#node}:presence before anything
 // else, and is taken out after everything else, so the living find all that a dead one has left.
 //
-// Commands: HSET, HDEL, HGET, HGETALL, HKEYS, SADD, SREM, SISMEMBER, SMEMBERS, SSCAN, SET, DEL, PUBLISH, SUBSCRIBE, UNSUBSCRIBE.
+// Commands: HSET, HDEL, HGET, HGETALL, HKEYS, SADD, SREM, SISMEMBER, SMEMBERS, SSCAN, SET, EXPIRE, DEL, PUBLISH, SUBSCRIBE, UNSUBSCRIBE.
 //
 // # Lifecycle
 //
