@@ -33,6 +33,8 @@ type Options struct {
 	Prefix string
 	// Open opens the shared store for one tenure.
 	Open func(ctx context.Context, m *member.Membership) (Store, error)
+	// Joined, if not nil, is told of each tenure's membership.
+	Joined func(m *member.Membership)
 	// Listen is the address for other nodes, Address where they reach it; empty: the same.
 	Listen, Address string
 	// TLS is of the links: [link.SecretTLS] or [link.FileTLS].
@@ -136,6 +138,9 @@ func (n *Node) begin(ctx context.Context, ln net.Listener, above uint64) error {
 	n.now = t
 	n.mu.Unlock()
 	n.store.begin(st)
+	if n.o.Joined != nil {
+		n.o.Joined(m)
+	}
 	n.work.Go(func() {
 		if err := t.links.Serve(ln); err != nil {
 			n.o.Log.Error("links are not accepted any more", "err", err)
@@ -215,6 +220,7 @@ func (n *Node) again(t *tenure) bool {
 	if err := t.store.Close(); err != nil {
 		n.o.Log.Warn("the store of a lost lease was not closed", "err", err)
 	}
+	n.leave(t)
 	for try := 0; ; try++ {
 		err := n.rejoin(t)
 		if err == nil {
@@ -230,6 +236,15 @@ func (n *Node) again(t *tenure) bool {
 		case <-n.ctx.Done():
 			return false
 		}
+	}
+}
+
+// leave tells Redis that an identity is over, if it answers, so that nobody has to wait for its lease.
+func (n *Node) leave(t *tenure) {
+	ctx, cancel := context.WithTimeout(n.ctx, time.Second)
+	defer cancel()
+	if err := t.member.Leave(ctx); err != nil {
+		n.o.Log.Debug("a lost lease was not given back", "err", err)
 	}
 }
 

@@ -84,7 +84,7 @@ func checkAddress(address string) error {
 		return errors.New("a host and a port from 1 to 65535 are needed")
 	case len(address) > MaxAddress:
 		return fmt.Errorf("longer than %d bytes", MaxAddress)
-	case !plain(address) || strings.Contains(address, "#"):
+	case !plain(address) || strings.ContainsAny(address, "#{}"):
 		return errors.New("a character that an address cannot have")
 	}
 	return nil

@@ -178,15 +178,18 @@ func judge(config, info map[string]string) (Durability, string) {
 // probes are the commands that are needed, on keys that begin with key. What needs another one
 // adds it here and to the package's documentation.
 func probes(key string) [][]any {
-	hash, zset := key+":h", key+":z"
+	hash, zset, set, text := key+":h", key+":z", key+":s", key+":t"
 	return [][]any{
 		{"hset", hash, "a", "1"}, {"hsetnx", hash, "b", "1"}, {"hget", hash, "a"}, {"hmget", hash, "a"}, {"hexists", hash, "a"}, {"hdel", hash, "a"},
 		{"zadd", zset, "0", "a"}, {"zcard", zset}, {"zcount", zset, "-inf", "0"}, {"zrange", zset, "0", "0"},
 		{"zrangebylex", zset, "-", "+"}, {"zrevrangebylex", zset, "+", "-"}, {"zrangebyscore", zset, "-inf", "0"}, {"zremrangebylex", zset, "-", "[0"}, {"zrem", zset, "a"},
+		{"hgetall", hash}, {"hkeys", hash}, {"set", text, "1"}, {"get", text}, {"expire", text, "60"},
+		{"sadd", set, "a"}, {"sismember", set, "a"}, {"smembers", set}, {"sscan", set, "0"}, {"srem", set, "a"},
+		{"publish", key + ":c", ""},
 		{"persist", hash}, {"pexpire", hash, "60000"},
 		{"eval", "return 1", "1", hash}, {"evalsha", strings.Repeat("0", 40), "1", hash},
 		{"ping"}, {"time"}, {"info", "server"},
-		{"del", hash}, {"del", zset},
+		{"del", hash}, {"del", zset}, {"del", set}, {"del", text},
 	}
 }
 

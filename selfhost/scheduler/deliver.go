@@ -48,19 +48,22 @@ func (r *room) arrive(e abi.Event) {
 				r.sockets = make(map[uint64]*gateway.Connection)
 			}
 			r.sockets[c.ID] = c
-			r.s.o.Presence.Join(c.User, r.place(), time.UnixMilli(int64(e.Connection.Since)))
+			r.s.o.Presence.Join(r.present(c, time.UnixMilli(int64(e.Connection.Since))))
 		}
 	}
 }
 
-func (r *room) place() presence.Place { return presence.Place{Kind: r.id.Kind, Room: r.id.Name} }
+// present is a connection as presence knows it.
+func (r *room) present(c *gateway.Connection, since time.Time) presence.Connection {
+	return presence.Connection{ID: c.ID, User: c.User, Place: presence.Place{Kind: r.id.Kind, Room: r.id.Name}, Since: since}
+}
 
 // depart is what an event of the turn does after its effects.
 func (r *room) depart(e abi.Event) {
 	switch e := e.(type) {
 	case *abi.CloseEvent:
 		if c := r.sockets[e.Connection]; c != nil {
-			r.s.o.Presence.Leave(c.User, r.place())
+			r.s.o.Presence.Leave(r.present(c, time.Time{}))
 			delete(r.sockets, e.Connection)
 		}
 		r.takeJoining(e.Connection)

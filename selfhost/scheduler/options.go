@@ -34,7 +34,7 @@ type Options struct {
 	Modules Modules
 	Store   store.Store
 	// Presence, if not nil, is told of connections that came and went.
-	Presence *presence.Registry
+	Presence presence.Registry
 	// Cluster, if not nil, are the other nodes that run rooms of the same store, which is then a
 	// [store.Shared] one.
 	Cluster Cluster
@@ -51,7 +51,7 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.Default()
 	}
 	if o.Presence == nil {
-		o.Presence = &presence.Registry{}
+		o.Presence = &presence.Local{}
 	}
 	if o.MailboxEvents == 0 {
 		o.MailboxEvents = 1024

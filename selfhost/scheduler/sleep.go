@@ -58,7 +58,7 @@ func (r *room) leave() bool {
 	r.mu.Unlock()
 	// Everybody has left, but the close events of some may have waited for the room to run.
 	for _, c := range r.sockets {
-		r.s.o.Presence.Leave(c.User, r.place())
+		r.s.o.Presence.Leave(r.present(c, time.Time{}))
 	}
 	r.table, r.sockets, r.closes = host.Table{}, nil, nil
 	r.s.mu.Lock()

@@ -63,7 +63,12 @@ func (s *Server) userPresence(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch d := s.decide(r).(type) {
 	case *admission.Allow:
-		writeJSON(w, http.StatusOK, s.presence.Of(d.Route.User))
+		u, err := s.presence.Of(r.Context(), d.Route.User)
+		if err != nil {
+			writeError(w, abi.CodeStorageUnavailable, "")
+			return
+		}
+		writeJSON(w, http.StatusOK, u)
 	case *admission.Refuse:
 		writeError(w, d.Code, d.Detail)
 	default:

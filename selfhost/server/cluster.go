@@ -7,6 +7,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/selfhost/cluster"
 	"github.com/oriel-rooms/oriel/selfhost/member"
+	redispresence "github.com/oriel-rooms/oriel/selfhost/presence/redis"
 	"github.com/oriel-rooms/oriel/selfhost/redis"
 	redisstore "github.com/oriel-rooms/oriel/selfhost/store/redis"
 )
@@ -35,8 +36,13 @@ func (s *Server) joinCluster(ctx context.Context) error {
 	default:
 		s.o.Log.Warn("this Redis may lose acknowledged messages in a crash or fail-over; every client is told then", "why", service.Reason)
 	}
+	if s.everywhere, err = redispresence.New(redispresence.Options{Redis: s.redis, Prefix: o.Prefix, Log: s.o.Log}); err != nil {
+		return err
+	}
+	s.presence = s.everywhere
 	s.node, err = cluster.Join(ctx, cluster.Options{
 		Redis: s.redis, Prefix: o.Prefix, Listen: o.Listen, Address: o.Address, TLS: o.TLS,
+		Joined: s.everywhere.Attach,
 		Weight: o.Weight, Lease: o.Lease, Version: s.o.Version, Log: s.o.Log,
 		Open: func(ctx context.Context, m *member.Membership) (cluster.Store, error) {
 			return redisstore.Open(ctx, s.redis, redisstore.Options{Prefix: o.Prefix, Node: m.Self().ID, Alive: m.Alive, Log: s.o.Log})

@@ -21,6 +21,7 @@ import (
 	"github.com/oriel-rooms/oriel/selfhost/member"
 	"github.com/oriel-rooms/oriel/selfhost/modules"
 	"github.com/oriel-rooms/oriel/selfhost/presence"
+	redispresence "github.com/oriel-rooms/oriel/selfhost/presence/redis"
 	"github.com/oriel-rooms/oriel/selfhost/scheduler"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 	"github.com/oriel-rooms/oriel/selfhost/store/pebble"
@@ -28,17 +29,19 @@ import (
 
 // A Server is one node.
 type Server struct {
-	o         Options
-	door      *admission.Door
-	store     store.Store
-	runtime   *runtime.Runtime
-	modules   *modules.Set
-	redis     member.Client // nil on a single node, as node is
-	node      *cluster.Node
-	scheduler *scheduler.Scheduler
-	gateway   *gateway.Gateway
-	presence  presence.Registry
-	asks      *admission.Limiter[netip.Prefix] // questions about presence, by address
+	o       Options
+	door    *admission.Door
+	store   store.Store
+	runtime *runtime.Runtime
+	modules *modules.Set
+	redis   member.Client // nil on a single node, as node is
+	node    *cluster.Node
+	// everywhere is presence in a cluster.
+	everywhere *redispresence.Registry
+	scheduler  *scheduler.Scheduler
+	gateway    *gateway.Gateway
+	presence   presence.Registry
+	asks       *admission.Limiter[netip.Prefix] // questions about presence, by address
 
 	listener, metricsListener net.Listener
 	http, metrics             *http.Server
@@ -83,7 +86,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err = s.openStore(ctx); err != nil {
 		return nil, err
 	}
-	so := scheduler.Options{Modules: s.modules, Store: s.store, Presence: &s.presence, Log: s.o.Log}
+	so := scheduler.Options{Modules: s.modules, Store: s.store, Presence: s.presence, Log: s.o.Log}
 	if s.node != nil {
 		so.Cluster = s.node
 	}
@@ -107,6 +110,7 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.presence = &presence.Local{}
 	s.store = db // not before: a nil *pebble.Store in it would not be nil
 	return nil
 }
@@ -248,6 +252,9 @@ func (s *Server) close() error {
 		if err := s.store.Close(); s.storeErr == nil { // else it says the same again
 			errs = append(errs, err)
 		}
+	}
+	if s.everywhere != nil {
+		s.everywhere.Close()
 	}
 	if s.node != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
