@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -247,5 +248,30 @@ func TestClusterRefusals(t *testing.T) {
 	p := away.launch()
 	if code := p.wait(t); code != 1 {
 		t.Errorf("a node without its Redis ended with %d", code)
+	}
+}
+
+// TestClusterPresence: every node knows who is online anywhere, also after one has died.
+func TestClusterPresence(t *testing.T) {
+	f := newFleet(t, 3, time.Second, redistest.Durable, "--module", built.kinds)
+	f.start()
+	for i, p := range f.nodes {
+		ready(t, p.client("journal/hall", fmt.Sprint("user", i)))
+	}
+	online := func(through *peer, user string) bool {
+		status, body := through.ask("/v1/presence/"+user, token(t, "auditor"))
+		return status == http.StatusOK && strings.Contains(body, `"online":true`)
+	}
+	for _, through := range f.nodes {
+		for i := range f.nodes {
+			eventually(t, func() bool { return online(through, fmt.Sprint("user", i)) })
+		}
+	}
+	f.nodes[2].kill()
+	for _, through := range f.nodes[:2] {
+		eventually(t, func() bool { return !online(through, "user2") })
+		if !online(through, "user0") || !online(through, "user1") {
+			t.Error("the living went with the dead")
+		}
 	}
 }
