@@ -73,7 +73,7 @@ test-race: $(MODULE) $(PAGE) | tools ## Go again, under the race detector
 	CGO_ENABLED=1 go test -race -short -timeout 15m ./...
 
 FUZZTIME ?= 3s
-test-fuzz: ## every fuzz target for FUZZTIME each
+test-fuzz: | tools ## every fuzz target for FUZZTIME each
 	@grep -rlE '^func Fuzz' --include='*_test.go' rooms runtime selfhost | xargs -n1 dirname | sort -u | while read -r dir; do \
 		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | sed 's/func //'); do \
 			echo "fuzz $$dir $$target"; \

@@ -296,3 +296,36 @@ func TestBadOptions(t *testing.T) {
 		t.Errorf("prefix: %v", err)
 	}
 }
+
+// What a read found before a commit was applied is not remembered after it.
+func TestLateRemember(t *testing.T) {
+	s := onShared(t, Options{})
+	r := open1(t, s, roomA)
+	r.cache.Clear() // it is in memory as a whole no more
+	_, ok, _, retired := r.lookup([]byte("a"))
+	if err := wait(r, store.Commit{Number: 1, Writes: []store.Write{put("a", "new")}}); err != nil {
+		t.Fatal(err)
+	}
+	r.remember([]byte("a"), nil, ok, retired)
+	if got := storetest.Get(t, r, "a"); got != "new" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Rooms that are closed keep nothing in memory.
+func TestCacheOfClosedRooms(t *testing.T) {
+	s := onShared(t, Options{})
+	r := open1(t, s, roomA)
+	if err := wait(r, store.Commit{Number: 1, Writes: []store.Write{put("a", "b")}}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Stats().CacheBytes == 0 || s.Stats().OpenRooms != 1 {
+		t.Errorf("%+v", s.Stats())
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Stats(); st.CacheBytes != 0 || st.OpenRooms != 0 {
+		t.Errorf("%+v", st)
+	}
+}
