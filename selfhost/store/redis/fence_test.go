@@ -203,12 +203,16 @@ func TestStoreFence(t *testing.T) {
 		r.Commit(store.Commit{Number: n, Writes: []store.Write{put("k", "v")}}, rec.Done(fmt.Sprint(n)))
 		r.Commit(store.Commit{}, rec.Done("-"))
 	}
+	redistest.Await(t, "a commit is on its way", func() bool {
+		r.lane.mu.Lock()
+		defer r.lane.mu.Unlock()
+		return r.queue.sending
+	})
 	s.Fence()
 	if got := rec.Wait(); got != "1:fenced -:fenced 2:fenced -:fenced 3:fenced -:fenced" {
 		t.Error(got)
 	}
-	server.Continue(t)
-	for _, r := range []*room{r, other} {
+	for _, r := range []*room{r, other} { // Redis still stands
 		if err := wait(r, store.Commit{Number: 1, Host: []byte{1}}); !errors.Is(err, store.ErrFenced) {
 			t.Errorf("a later commit: %v", err)
 		}
@@ -224,6 +228,7 @@ func TestStoreFence(t *testing.T) {
 			t.Errorf("call %d: %v", i+1, err)
 		}
 	}
+	server.Continue(t)
 	if !s.Away() || s.Err() != nil {
 		t.Error("a fenced store is away and has not stopped")
 	}

@@ -94,7 +94,7 @@ func (l *lane) submit(p *pending) {
 // room if there is more. The caller holds mu.
 func (l *lane) advance(r *room) {
 	q := &r.queue
-	if q.sending {
+	if q.sending && !l.ended {
 		return
 	}
 	for len(q.pending) > 0 {
