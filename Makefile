@@ -79,7 +79,7 @@ test-race: $(MODULE) $(PAGE) | tools ## Go again, under the race detector
 # So many runs and not so many seconds: when a time ends, go test may fail a target that has found
 # nothing (go.dev/issue/75804), and does on busy machines.
 FUZZTIME ?= 30000x
-test-fuzz: ## every fuzz target for FUZZTIME each
+test-fuzz: | tools ## every fuzz target for FUZZTIME each
 	@grep -rlE '^func Fuzz' --include='*_test.go' rooms runtime selfhost | xargs -n1 dirname | sort -u | while read -r dir; do \
 		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | sed 's/func //'); do \
 			echo "fuzz $$dir $$target"; \

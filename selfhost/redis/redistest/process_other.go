@@ -6,7 +6,7 @@ import "errors"
 
 type process struct{ gone chan struct{} }
 
-func launch(string) (*process, error) { return nil, errors.New("redis-server runs on Unix only") }
+func launch(...string) (*process, error) { return nil, errors.New("redis-server runs on Unix only") }
 
 func (*process) kill() {}
 

@@ -22,15 +22,15 @@ type process struct {
 }
 
 // watch gives redis-server the only end of the standard output, so that its end is seen.
-const watch = `redis-server "$1" 3>&1 >/dev/null 2>&1 &
+const watch = `redis-server "$@" 3>&1 >/dev/null 2>&1 &
 echo $!
 exec >&-
 read x
 kill -9 $! 2>/dev/null
 wait`
 
-func launch(conf string) (*process, error) {
-	cmd := exec.Command("/bin/sh", "-c", watch, "redis", conf)
+func launch(args ...string) (*process, error) {
+	cmd := exec.Command("/bin/sh", append([]string{"-c", watch, "redis"}, args...)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

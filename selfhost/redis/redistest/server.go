@@ -35,6 +35,7 @@ type Server struct {
 
 	port     int
 	settings []string
+	sentinel bool
 
 	mu  sync.Mutex // guards below
 	run *process   // nil while it is down
@@ -60,12 +61,16 @@ func Start(t testing.TB, settings ...string) *Server {
 // New is [Start] for a TestMain: dir is the caller's, which also has to call [Server.Kill].
 func New(dir string, settings ...string) (*Server, error) {
 	quiet.Do(func() { redis.LogTo(slog.New(slog.DiscardHandler)) }) // tests break connections by the thousand
+	return newServer(dir, false, settings)
+}
+
+func newServer(dir string, sentinel bool, settings []string) (*Server, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil, errors.New("redis-server is missing: apt-get install redis-server")
 	}
 	var err error
 	for range 20 {
-		s := &Server{Dir: dir, port: freePort(), settings: settings}
+		s := &Server{Dir: dir, settings: settings, sentinel: sentinel, port: freePort()}
 		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
 		if err = s.start(); err == nil {
 			return s, nil
@@ -92,9 +97,12 @@ func freePort() int {
 
 var errPort = errors.New("the port is taken")
 
-// Config returns the server's arguments.
+// config returns the lines of redis.conf.
 func (s *Server) config() []string {
-	conf := []string{"port " + strconv.Itoa(s.port), "bind 127.0.0.1", "dir " + s.Dir, "save \"\"", "daemonize no", "enable-debug-command yes", "logfile " + s.logFile()}
+	conf := []string{"port " + strconv.Itoa(s.port), "bind 127.0.0.1", "dir " + s.Dir, "daemonize no", "logfile " + s.logFile()}
+	if !s.sentinel {
+		conf = append(conf, "save \"\"", "repl-diskless-sync-delay 0")
+	}
 	return append(conf, s.settings...)
 }
 
@@ -107,7 +115,11 @@ func (s *Server) start() error {
 		return err
 	}
 	_ = os.Remove(s.logFile())
-	p, err := launch(file)
+	args := []string{file}
+	if s.sentinel {
+		args = append(args, "--sentinel")
+	}
+	p, err := launch(args...)
 	if err != nil {
 		return err
 	}
@@ -215,6 +227,43 @@ func (s *Server) signal(t testing.TB, resume bool) {
 	if err := s.run.pause(resume); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// StartReplica starts a replica of a server that is reached at an address, and waits until it has all
+// that the master had.
+func StartReplica(t testing.TB, addr string, settings ...string) *Server {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Start(t, append([]string{"replicaof " + host + " " + port}, settings...)...)
+	c := s.Client(t)
+	Await(t, "the replica is connected", func() bool {
+		text, err := c.Info(context.Background(), "replication").Result()
+		return err == nil && strings.Contains(text, "master_link_status:up")
+	})
+	return s
+}
+
+// StartSentinel starts one Sentinel, which alone decides when the master of a name is down: after half
+// a second.
+func StartSentinel(t testing.TB, name, addr string) *Server {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newServer(t.TempDir(), true, []string{
+		"sentinel monitor " + name + " " + host + " " + port + " 1",
+		"sentinel down-after-milliseconds " + name + " 500",
+		"sentinel failover-timeout " + name + " 3000",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	return s
 }
 
 // Calls returns how often each command was run since the server started or [Server.ResetCalls],

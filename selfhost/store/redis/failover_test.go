@@ -2,9 +2,12 @@ package redis
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/oriel-rooms/oriel/selfhost/redis"
 	"github.com/oriel-rooms/oriel/selfhost/redis/redistest"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 	"github.com/oriel-rooms/oriel/selfhost/store/storetest"
@@ -13,10 +16,9 @@ import (
 // A replica that lacks the newest turns takes its master's place. The owner is told, by ErrFenced, at its
 // next commit, and goes on under another term: no number is given twice under one.
 func TestLaggingReplica(t *testing.T) {
-	master := redistest.Start(t, "repl-diskless-sync-delay 0")
+	master := redistest.Start(t)
 	stream := redistest.NewProxy(t, master.Addr)
-	host, port, _ := strings.Cut(stream.Addr, ":")
-	replica := redistest.Start(t, "replicaof "+host+" "+port)
+	replica := redistest.StartReplica(t, stream.Addr)
 	rc := replica.Client(t)
 	// The proxy is the name that a fail-over gives to another server.
 	proxy := redistest.NewProxy(t, master.Addr)
@@ -111,5 +113,37 @@ func TestEmptiedRedis(t *testing.T) {
 	again := open1(t, s, roomA)
 	if st := again.State(); st.Number != 0 || st.Term == r.State().Term || storetest.Get(t, again, "k") != "-" {
 		t.Errorf("%+v", st)
+	}
+}
+
+// A Sentinel puts a replica that has everything in the place of its master: what is committed waits, and
+// goes on under the same token.
+func TestSentinel(t *testing.T) {
+	master := redistest.Start(t)
+	replica := redistest.StartReplica(t, master.Addr)
+	sentinel := redistest.StartSentinel(t, "main", master.Addr)
+	watch := sentinel.Client(t)
+	redistest.Await(t, "the Sentinel knows the replica", func() bool {
+		text, err := watch.Info(ctx, "sentinel").Result()
+		return err == nil && strings.Contains(text, "slaves=1")
+	})
+	s := openStore(t, redistest.Client(t, redis.Options{URLs: []string{sentinel.URL()}, Master: "main", Timeout: 300 * time.Millisecond}), Options{})
+	r := open1(t, s, roomA)
+	if err := wait(r, store.Commit{Number: 1, Writes: []store.Write{put("k", "1")}}); err != nil {
+		t.Fatal(err)
+	}
+	rc := replica.Client(t)
+	redistest.Await(t, "the replica has it", func() bool { return rc.HGet(ctx, r.keys[0], "n").Val() == "1" })
+	master.Kill()
+	var rec storetest.Recorder
+	for n := uint64(2); n < 5; n++ {
+		r.Commit(store.Commit{Number: n, Writes: []store.Write{put("k", fmt.Sprint(n))}}, rec.Done(fmt.Sprint(n)))
+	}
+	redistest.Await(t, "Redis is away", s.Away)
+	if got := rec.Wait(); got != "2:ok 3:ok 4:ok" {
+		t.Error(got)
+	}
+	if got := rc.HGet(ctx, r.keys[0], "n").Val(); got != "4" {
+		t.Errorf("the new master is at %s", got)
 	}
 }

@@ -203,12 +203,16 @@ func TestStoreFence(t *testing.T) {
 		r.Commit(store.Commit{Number: n, Writes: []store.Write{put("k", "v")}}, rec.Done(fmt.Sprint(n)))
 		r.Commit(store.Commit{}, rec.Done("-"))
 	}
+	redistest.Await(t, "a commit is on its way", func() bool {
+		r.lane.mu.Lock()
+		defer r.lane.mu.Unlock()
+		return r.queue.sending
+	})
 	s.Fence()
 	if got := rec.Wait(); got != "1:fenced -:fenced 2:fenced -:fenced 3:fenced -:fenced" {
 		t.Error(got)
 	}
-	server.Continue(t)
-	for _, r := range []*room{r, other} {
+	for _, r := range []*room{r, other} { // Redis still stands
 		if err := wait(r, store.Commit{Number: 1, Host: []byte{1}}); !errors.Is(err, store.ErrFenced) {
 			t.Errorf("a later commit: %v", err)
 		}
@@ -224,6 +228,7 @@ func TestStoreFence(t *testing.T) {
 			t.Errorf("call %d: %v", i+1, err)
 		}
 	}
+	server.Continue(t)
 	if !s.Away() || s.Err() != nil {
 		t.Error("a fenced store is away and has not stopped")
 	}
@@ -294,5 +299,38 @@ func TestBadOptions(t *testing.T) {
 	}
 	if _, err := Open(ctx, c, Options{Node: "a", Alive: alone, Prefix: "a{b"}); !errors.Is(err, redis.ErrOptions) {
 		t.Errorf("prefix: %v", err)
+	}
+}
+
+// What a read found before a commit was applied is not remembered after it.
+func TestLateRemember(t *testing.T) {
+	s := onShared(t, Options{})
+	r := open1(t, s, roomA)
+	r.cache.Clear() // it is in memory as a whole no more
+	_, ok, _, retired := r.lookup([]byte("a"))
+	if err := wait(r, store.Commit{Number: 1, Writes: []store.Write{put("a", "new")}}); err != nil {
+		t.Fatal(err)
+	}
+	r.remember([]byte("a"), nil, ok, retired)
+	if got := storetest.Get(t, r, "a"); got != "new" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Rooms that are closed keep nothing in memory.
+func TestCacheOfClosedRooms(t *testing.T) {
+	s := onShared(t, Options{})
+	r := open1(t, s, roomA)
+	if err := wait(r, store.Commit{Number: 1, Writes: []store.Write{put("a", "b")}}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Stats().CacheBytes == 0 || s.Stats().OpenRooms != 1 {
+		t.Errorf("%+v", s.Stats())
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Stats(); st.CacheBytes != 0 || st.OpenRooms != 0 {
+		t.Errorf("%+v", st)
 	}
 }

@@ -379,7 +379,6 @@ func (l *lane) applied(r *room, p *pending, reply any) bool {
 
 // fence ends the room's token: all that waits and comes is another's.
 func (l *lane) fence(r *room, err error) {
-	r.queue.fault = nil // what is stronger than void
 	l.fail(r, err)
 	l.pop(r, err)
 }

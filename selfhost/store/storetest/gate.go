@@ -47,6 +47,13 @@ func (g *Gate) Fail(id store.RoomID, number uint64, err error) {
 	g.bad[commitID{id, number}] = err
 }
 
+// forget takes back what Fail was told of commits that were never written.
+func (g *Gate) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.bad)
+}
+
 // Fault is for the engine's options.
 func (g *Gate) Fault(id store.RoomID, number uint64) error {
 	g.mu.Lock()

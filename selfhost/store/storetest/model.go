@@ -99,6 +99,7 @@ func runModel(t *testing.T, e Engine, rng *rand.Rand) {
 				m.mu.Unlock()
 			}
 			s = place.Recover(t)
+			hold.forget()
 			for i, m := range models {
 				m.recover(t, s, durable[i])
 			}
