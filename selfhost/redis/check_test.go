@@ -66,6 +66,8 @@ func TestCheckRights(t *testing.T) {
 	needed := []any{"~p:*", "+hello", "+auth", "+select", "+ping", "+time", "+info", "+eval", "+evalsha",
 		"+hget", "+hmget", "+hset", "+hsetnx", "+hdel", "+hexists",
 		"+zadd", "+zrem", "+zcard", "+zcount", "+zrange", "+zrangebylex", "+zrevrangebylex", "+zrangebyscore", "+zremrangebylex",
+		"&p:*", "+publish", "+subscribe", "+unsubscribe", "+set", "+get", "+expire", "+hgetall", "+hkeys",
+		"+sadd", "+srem", "+sismember", "+smembers", "+sscan",
 		"+del", "+pexpire", "+persist"}
 	if s, err := redis.Check(ctx, user("exact", needed...), "p"); err != nil || s.Durability != redis.Unknown || !strings.Contains(s.Reason, "CONFIG") {
 		t.Errorf("exact: %+v %v", s, err)

@@ -15,9 +15,12 @@
 //
 //	connecting    hello auth select ping time info; in a Cluster: cluster|slots command
 //	scripts       eval evalsha
-//	hashes        hget hmget hset hsetnx hdel hexists
+//	text          get set
+//	hashes        hget hmget hgetall hkeys hset hsetnx hdel hexists
+//	sets          sadd srem sismember smembers sscan
 //	sorted sets   zadd zrem zcard zcount zrange zrangebylex zrevrangebylex zrangebyscore zremrangebylex
-//	keys          del pexpire persist
+//	keys          del expire pexpire persist
+//	channels      publish subscribe unsubscribe, on <prefix>:* (&<prefix>:* in the rule)
 //	optional      config|get: without it nobody can tell what survives a crash of Redis
 //
 // [Check] tries each of them on a key of its own, because asking (ACL DRYRUN) is itself a right that

@@ -80,6 +80,7 @@ func options(c *config.Config, log *slog.Logger) (server.Options, error) {
 		},
 	}
 	if len(c.Redis) > 0 {
+		redis.LogTo(log)
 		cluster, err := clusterOptions(c)
 		if err != nil {
 			return o, err
