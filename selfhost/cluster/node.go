@@ -48,6 +48,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
+var errClosed = errors.New("cluster: closed")
+
 // claimEvery is how often a node looks for rooms that nobody has opened although they should be.
 const claimEvery = time.Second
 
@@ -135,8 +137,16 @@ func (n *Node) begin(ctx context.Context, ln net.Listener, above uint64) error {
 		Accept: func(node string, s *link.Stream) { n.accept(node, s) },
 	})
 	n.mu.Lock()
-	n.now = t
+	closed := n.closed
+	if !closed {
+		n.now = t
+	}
 	n.mu.Unlock()
+	if closed {
+		t.links.Close()
+		st.Fence()
+		return errors.Join(errClosed, st.Close(), m.Leave(ctx))
+	}
 	n.store.begin(st)
 	if n.o.Joined != nil {
 		n.o.Joined(m)
@@ -262,7 +272,9 @@ func (n *Node) rejoin(t *tenure) error {
 	draining, now := n.draining, n.now
 	n.mu.Unlock()
 	if draining {
-		return now.member.Drain(ctx)
+		if err := now.member.Drain(ctx); err != nil {
+			n.o.Log.Warn("the ring does not leave this node out yet", "err", err)
+		}
 	}
 	return nil
 }

@@ -14,7 +14,8 @@ type tenured struct {
 
 	mu    sync.Mutex // guards the fields below
 	now   store.Shared
-	cause error // why stopped is closed
+	cause error         // why stopped is closed
+	ended chan struct{} // closed when now is no more
 }
 
 var _ store.Shared = (*tenured)(nil)
@@ -25,9 +26,17 @@ func newTenured() *tenured { return &tenured{stopped: make(chan struct{})} }
 func (t *tenured) begin(s store.Shared) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.now = s
-	go func() { // ends when the store is closed
-		<-s.Stopped()
+	if t.ended != nil {
+		close(t.ended)
+	}
+	ended := make(chan struct{})
+	t.now, t.ended = s, ended
+	go func() {
+		select {
+		case <-s.Stopped():
+		case <-ended:
+			return
+		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if t.now == s && t.cause == nil {
@@ -54,7 +63,17 @@ func (t *tenured) Claim(ctx context.Context, limit int) ([]store.RoomID, error) 
 func (t *tenured) Away() bool               { return t.current().Away() }
 func (t *tenured) Stopped() <-chan struct{} { return t.stopped }
 func (t *tenured) Stats() store.Stats       { return t.current().Stats() }
-func (t *tenured) Close() error             { return t.current().Close() }
+
+func (t *tenured) Close() error {
+	t.mu.Lock()
+	if t.ended != nil {
+		close(t.ended)
+		t.ended = nil
+	}
+	s := t.now
+	t.mu.Unlock()
+	return s.Close()
+}
 
 func (t *tenured) Err() error {
 	t.mu.Lock()

@@ -233,9 +233,49 @@ func (r *room) forward(a *away, events []abi.Event) {
 	}
 	r.mu.Unlock()
 	r.s.stats.forwarded.Add(uint64(len(events)))
-	if err := a.stream.Send(appendEvents(nil, events)); err != nil {
-		_ = a.stream.Close() // whoever listens notices
-		r.forsake(events)
+	for len(events) > 0 {
+		n, size := 0, 0
+		for n < len(events) && (n == 0 || size < maxForward) {
+			size += len(abi.AppendEvent(nil, events[n]))
+			n++
+		}
+		if a.stream.Send(appendEvents(nil, events[:n])) != nil {
+			_ = a.stream.Close() // whoever listens notices
+			r.forsake(events)
+			return
+		}
+		events = events[n:]
+	}
+}
+
+// maxForward is the size above which events go in a further frame.
+const maxForward = 1 << 20
+
+// sendForgets tells the owner for which requests nobody waits any more.
+func (r *room) sendForgets(a *away, ids []uint64) {
+	for _, id := range ids {
+		if a.stream.Send(abi.AppendUvarint([]byte{frameForget}, id)) != nil {
+			_ = a.stream.Close()
+			return
+		}
+	}
+}
+
+// dropEnded takes connections out whose sockets have ended and whose close event has left the
+// mailbox: an owner that is gone took it along. mu is held, and nothing is being delivered.
+func (r *room) dropEnded() {
+	waiting := make(map[uint64]bool)
+	for _, e := range r.mailbox {
+		if e, ok := e.(*abi.CloseEvent); ok {
+			waiting[e.Connection] = true
+		}
+	}
+	for id, c := range r.sockets {
+		if seatOf(c).closed.Load() != nil && !waiting[id] {
+			r.table.Remove(id)
+			delete(r.sockets, id)
+			r.s.o.Presence.Leave(r.present(c, time.Time{}))
+		}
 	}
 }
 
@@ -270,6 +310,7 @@ func (r *room) endAway(a *away) {
 		lost.joining = nil
 	}
 	r.gap = r.gap || !a.moved
+	r.dropEnded()
 	for id := range lost.joining {
 		delete(r.joining, id)
 	}

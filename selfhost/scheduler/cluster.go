@@ -95,6 +95,10 @@ func (s *Scheduler) Vacate(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	select { // another may be waiting
+	case s.vacated <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/selfhost/scheduler"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -273,4 +275,74 @@ func TestOwnerOvertaken(t *testing.T) {
 	if code := cid.closed(); code != abi.CodeRestarting {
 		t.Errorf("a client of the old owner was told %v", code)
 	}
+}
+
+// TestKickedElsewhere: of a connection that its room closes, its gateway keeps nothing.
+func TestKickedElsewhere(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	ann := f.nodes["a"].dial("desk", "one", "ann")
+	ann.expect("welcome ann")
+	bob := f.nodes["b"].dial("desk", "one", "bob")
+	bob.expect("welcome bob")
+	cid := f.nodes["b"].dial("desk", "one", "cid")
+	cid.expect("welcome cid")
+	ann.send("kick bob")
+	if code := bob.closed(); code != abi.CodeKicked {
+		t.Errorf("bob was told %v", code)
+	}
+	await(t, func() bool {
+		b, a := f.nodes["b"].scheduler.Counts(deskOne), f.nodes["a"].scheduler.Counts(deskOne)
+		return b.Sockets == 1 && b.Table == 1 && a.Homes == 1 && a.Table == 2
+	})
+}
+
+// TestLeavesWhileTheOwnerDies: a client whose close goes down with the owner is no member of the next.
+func TestLeavesWhileTheOwnerDies(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b", "c")
+	bob := f.nodes["b"].dial("desk", "one", "bob")
+	bob.expect("welcome bob")
+	cid := f.nodes["b"].dial("desk", "one", "cid")
+	cid.expect("welcome cid")
+	f.awaitOwner(deskOne, "a")
+	release := f.nodes["a"].scheduler.Hold(deskOne)
+	_ = bob.ws.CloseNow()
+	await(t, func() bool {
+		b := f.nodes["b"].scheduler.Counts(deskOne)
+		return b.Members == 1 && b.Mailbox == 0 // the close has left for the owner, which stands still
+	})
+	f.mu.Lock()
+	f.nodes["a"].dead = true
+	f.others = "b"
+	live := f.nodes["a"].live
+	f.nodes["a"].live = nil
+	f.mu.Unlock()
+	for _, p := range live {
+		_ = p.Close()
+	}
+	release()
+	f.rebalance()
+	cid.closed()
+	dan := f.nodes["b"].dial("desk", "one", "dan")
+	dan.expect("welcome dan")
+	f.awaitOwner(deskOne, "b")
+	await(t, func() bool { return f.nodes["b"].scheduler.Counts(deskOne).Model == 1 })
+}
+
+// TestAskedInVain: a node that is asked for rooms that are not its own keeps nothing of them.
+func TestAskedInVain(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b", "c") // all rooms are a's
+	for i := range 100 {
+		s, err := f.nodes["c"].Open(context.Background(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Send(scheduler.AttachFrame(store.RoomID{Kind: "desk", Name: "x" + itoa(i)})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Recv(1000); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.Close()
+	}
+	await(t, func() bool { return f.nodes["b"].scheduler.Rooms() == 0 })
 }

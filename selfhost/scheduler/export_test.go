@@ -4,3 +4,45 @@ import "github.com/oriel-rooms/oriel/selfhost/store"
 
 // Told says that a row of a room's outbox has been heard, as the room that heard it does.
 func (s *Scheduler) Told(from store.RoomID, row uint64) { s.told(from, row) }
+
+// Counts are what a node keeps of a room.
+type Counts struct{ Sockets, Table, Homes, Model, Mailbox, Members int }
+
+// Counts returns them once nothing of the room runs: all -1 before, and -1 for a model that is not there.
+func (s *Scheduler) Counts(id store.RoomID) Counts {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	if r == nil {
+		return Counts{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running || r.delivering {
+		return Counts{-1, -1, -1, -1, -1, -1}
+	}
+	c := Counts{len(r.sockets), r.table.Len(), len(r.homes), -1, len(r.mailbox), r.members}
+	if r.model != nil {
+		c.Model = r.model.Connections().Len()
+	}
+	return c
+}
+
+// Hold stops everything about a room until the function it returns is called.
+func (s *Scheduler) Hold(id store.RoomID) (release func()) {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	r.mu.Lock()
+	return r.mu.Unlock
+}
+
+// AttachFrame asks for a room on behalf of a node without connections.
+func AttachFrame(id store.RoomID) []byte { return (&attachFrame{id: id}).append(nil) }
+
+// Rooms is the number of room objects.
+func (s *Scheduler) Rooms() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.rooms)
+}

@@ -44,7 +44,7 @@ const (
 
 const (
 	// MaxFrame bounds a frame: an attach with a start event, or a turn with a batch of effects.
-	MaxFrame = abi.MaxBatch + 1<<20
+	MaxFrame = abi.MaxBatch + abi.MaxEffects + 1<<20
 	// maxNode bounds the identity of a node.
 	maxNode = 300
 	// maxRetry bounds a hint, in milliseconds.

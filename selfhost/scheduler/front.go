@@ -78,6 +78,7 @@ func (s *Scheduler) acceptFront(node string, stream Stream, a attachFrame) {
 		r.mu.Unlock()
 	}
 	if answer := r.answerAtOnce(f); answer != nil {
+		r.stir() // to be put away, if it was made just now
 		r.mu.Unlock()
 		_ = stream.Send(answer)
 		_, _ = stream.Recv(1) // until the other side has read it and closes
@@ -86,9 +87,9 @@ func (s *Scheduler) acceptFront(node string, stream Stream, a attachFrame) {
 	f.r = r
 	r.knocking = append(r.knocking, f)
 	r.stir()
+	s.links.Add(1)
 	r.mu.Unlock()
 	r.nudge()
-	s.links.Add(1)
 	go func() {
 		defer s.links.Done()
 		f.write()
@@ -275,6 +276,12 @@ func (r *room) postFrom(f *front, e abi.Event) error {
 				return nil
 			}
 			r.setHome(e.Connection.ID, f)
+		case *abi.CloseEvent:
+			if r.homes[e.Connection] == nil { // the room does not have it, and nothing else will answer
+				f.send(appendTurn(nil, &host.Turn{Decision: true, Events: []abi.Event{e}}))
+				r.mu.Unlock()
+				return nil
+			}
 		case *abi.RequestEvent:
 			if r.asked == nil {
 				r.asked = make(map[uint64]*front)
@@ -324,7 +331,7 @@ func (f *front) unanswered(id uint64) {
 func (r *room) deliverFar(t *host.Turn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.fronts) == 0 {
+	if len(r.fronts) == 0 && len(r.homes) == 0 {
 		return
 	}
 	parts := make(map[*front]*host.Turn, len(r.fronts))
@@ -364,7 +371,8 @@ func (r *room) deliverFar(t *host.Turn) {
 		case *abi.SendEffect:
 			id = e.Connection
 		case *abi.CloseEffect:
-			if id = e.Connection; !r.table.Has(id) { // refused: no close event follows
+			id = e.Connection
+			if _, known := r.table.Get(id); !known { // refused: no close event follows
 				ended = append(ended, id)
 			}
 		case *abi.AttachEffect:
@@ -504,11 +512,12 @@ func (r *room) attach(f *front) {
 	for _, c := range f.list {
 		here[c.ID] = true
 		home := r.homes[c.ID]
+		_, known := r.table.Get(c.ID)
 		switch {
 		case fresh && r.sockets[c.ID] == nil && (home == nil || home.node == f.node):
 			r.table.Add(c)
 			r.setHome(c.ID, f)
-		case home != nil && home.node == f.node:
+		case known && home != nil && home.node == f.node:
 			r.setHome(c.ID, f)
 		default:
 			f.refuse(c.ID, abi.CodeRestarting, 0)

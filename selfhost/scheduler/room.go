@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,7 @@ type room struct {
 	homes     map[uint64]*front // which of them holds a connection
 	asked     map[uint64]*front // which of them waits for a request's answer
 	ghosts    int               // gateways that are gone and may come back
+	forgets   []uint64          // requests that the owner need not answer any more
 	drained   chan struct{}     // closed when fewer turns are pending; nil if nobody waits
 	nudged    chan struct{}     // gets a token when who waits for an owner should look again
 
@@ -223,6 +225,10 @@ func (r *room) forgetRequest(id uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.answers, id)
+	if r.away != nil {
+		r.forgets = append(r.forgets, id)
+		r.stir()
+	}
 	r.rest() // it was kept awake for the answer
 }
 
@@ -277,7 +283,9 @@ func (r *room) putAway() {
 func (r *room) release() {
 	r.dropGuest()
 	if r.rows != nil {
-		if err := r.rows.Close(); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+		defer cancel()
+		if err := release(ctx, r.rows, r.table.Len() > 0); err != nil {
 			r.s.o.Log.Debug("room not closed", "room", r.id.String(), "err", err)
 		}
 		r.rows = nil

@@ -35,6 +35,11 @@ func (r *room) steer() bool {
 		if a.stream.Send([]byte{frameSealed}) != nil {
 			_ = a.stream.Close()
 		}
+	case a != nil && len(r.forgets) > 0:
+		ids := r.forgets
+		r.forgets = nil
+		r.mu.Unlock()
+		r.sendForgets(a, ids)
 	case a != nil && len(r.mailbox) > 0:
 		events := r.take()
 		r.active = r.s.o.Now()
@@ -99,6 +104,7 @@ func (r *room) settle() {
 		}
 		if r.s.o.Now().Sub(began) > settlePatience {
 			r.turnAway()
+			r.forgetEpoch()
 		}
 		if try < 2 && r.hasHint() {
 			continue
@@ -141,6 +147,12 @@ func (r *room) openHere() error {
 	r.mu.Unlock()
 	r.s.stats.owned.Add(1)
 	r.s.stats.taken.Add(1)
+	if !r.s.o.Cluster.Certain() { // nobody else gives up what was taken this late
+		r.mu.Lock()
+		r.abandoned = true
+		r.mu.Unlock()
+		return nil
+	}
 	if state.Left != store.LeftEmpty {
 		r.gather(state.Epoch, state.Left == store.LeftDead)
 	}
@@ -240,7 +252,7 @@ func (s *Scheduler) rolled(owner string, id store.RoomID, epoch uint64, dead boo
 	r.called = owner
 	r.stir()
 	r.nudge()
-	return len(r.sockets) > 0 || r.away != nil || !r.owns
+	return true
 }
 
 // discard drops what waits in the mailbox of a room that has no owner, at the end of this node.
@@ -270,6 +282,10 @@ func (r *room) turnAway() {
 	for _, e := range kept {
 		r.bytes += eventBytes(e)
 	}
+	if r.full != nil {
+		close(r.full)
+		r.full = nil
+	}
 	r.mu.Unlock()
 	for _, e := range events {
 		switch e := e.(type) {
@@ -281,6 +297,14 @@ func (r *room) turnAway() {
 			r.answerRequest(e.ID, nil)
 		}
 	}
+}
+
+// forgetEpoch believes whoever owns the room now, whatever was heard before: a Redis that lost its newest
+// writes counts from an earlier epoch on.
+func (r *room) forgetEpoch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch, r.gap = 0, true
 }
 
 func (r *room) setHint(node string, recorded bool) {
@@ -376,7 +400,15 @@ func (r *room) handOver() {
 		return
 	}
 	to, connected := r.moveTo, r.table.Len() > 0
+	undecided := len(r.pending) > 0 // the scheduler gives up
 	r.mu.Unlock()
+	if undecided {
+		r.rows = nil
+		for _, f := range r.disown("") {
+			f.cut()
+		}
+		return
+	}
 	rows := r.rows
 	r.dropGuest()
 	r.rows = nil
@@ -428,7 +460,9 @@ func (r *room) lose(lost []*pendingTurn) {
 	rows := r.rows
 	r.rows = nil
 	if rows != nil {
-		if err := rows.Close(); err != nil {
+		ctx, cancel := context.WithTimeout(r.s.ctx, releaseTimeout)
+		defer cancel()
+		if err := release(ctx, rows, r.table.Len() > 0); err != nil {
 			r.s.o.Log.Debug("a lost room is not closed", "room", r.id.String(), "err", err)
 		}
 	}
@@ -470,6 +504,7 @@ func (r *room) disown(hint string) (fronts []*front) {
 		}
 	}
 	r.table = own
+	r.dropEnded()
 	for _, f := range r.fronts {
 		f.gone = true
 		fronts = append(fronts, f)
@@ -524,6 +559,21 @@ func (r *room) gaveBack() {
 	select {
 	case r.s.vacated <- struct{}{}:
 	default:
+	}
+}
+
+// detach ends the attachment of a room that is about to be put away, and lets out what came over it.
+func (r *room) detach() {
+	r.mu.Lock()
+	a := r.away
+	if a != nil {
+		r.away = nil
+		a.over = true
+		go a.stream.Close()
+	}
+	r.mu.Unlock()
+	if a != nil {
+		r.awaitDelivery()
 	}
 }
 

@@ -52,6 +52,7 @@ func (r *room) retire() bool {
 // leave takes a room without connections and work out of the scheduler. Only the turn goroutine
 // calls it, so nothing else of the room runs; an event that arrives meanwhile wins.
 func (r *room) leave() bool {
+	r.detach()
 	r.release()
 	r.mu.Lock()
 	r.gaveBack()

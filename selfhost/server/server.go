@@ -214,7 +214,9 @@ func (s *Server) drain() error {
 		}
 	}
 	if s.node != nil && s.storeErr == nil { // rooms first: their clients on other nodes do not notice
-		note("moving rooms", s.node.Drain(ctx))
+		moving, done := context.WithTimeout(ctx, s.o.DrainTimeout/2)
+		note("moving rooms", s.node.Drain(moving))
+		done()
 	}
 	note("clients", s.gateway.Drain(ctx, s.o.DrainSpread))
 	s.gateway.Close()
