@@ -207,6 +207,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte(`{"type":"error","seq":1,"code":"rate_limited","retry":0}`), false, uint16(0))
 	f.Add([]byte(`{"type":"event","event":"m","offset":1,"time":1}`), false, uint16(9))
 	f.Add([]byte(`{"type":"welcome","session":"x"}`), false, uint16(1))
+	f.Add([]byte(protocol.ResyncFrame), false, uint16(17))
 	f.Add([]byte{0x12, 1, 1, 0x14, 0, 1}, true, uint16(2))
 	f.Fuzz(func(t *testing.T, data []byte, binary bool, cut uint16) {
 		synctest.Test(t, func(t *testing.T) {

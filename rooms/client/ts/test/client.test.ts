@@ -431,16 +431,22 @@ describe("resync", () => {
     ]);
   });
 
-  test("an observer may close the client", async () => {
-    const { client, clock, socket } = await openClient();
-    client.on("state", (s) => {
-      if (s.name === "connecting") void client.close();
-    });
-    socket.resync();
-    await clock.advance(1000);
-    assert.deepEqual(socket.take(), []);
-    assert.equal(socket.closedWith, 1000);
-    assert.equal(clock.timers, 0);
+  test("an observer may close the client, and open it again", async () => {
+    for (const reopen of [false, true]) {
+      const { client, clock, net, socket } = await openClient();
+      const off = client.on("state", (s) => {
+        if (s.name !== "connecting") return;
+        off();
+        void client.close();
+        if (reopen) client.open();
+      });
+      socket.resync();
+      assert.deepEqual([socket.take(), net.last().take()], [[], []]);
+      assert.equal(socket.closedWith, 1000);
+      assert.equal(net.sockets.length, reopen ? 2 : 1);
+      await clock.advance(1000);
+      if (!reopen) assert.equal(clock.timers, 0);
+    }
   });
 });
 
