@@ -49,7 +49,7 @@ func (r *Room) hello(m *Member, c *protocol.ClientMessage) {
 	}
 	older := r.bySession.Get(id)
 	if again && (rec == nil || id != m.session) {
-		// Nobody else can know of the session that it had: it is over, as after 1000.
+		// The session that it had is over, as after 1000.
 		r.forget(m)
 		r.bySession.Delete(m.session)
 	}
