@@ -159,7 +159,7 @@ func (r *room) openHere() error {
 	if state.Left == store.LeftDead {
 		r.s.stats.takenOver.Add(1)
 	}
-	r.comeBack()
+	r.resync()
 	// The ring may have changed since it was asked.
 	if to := r.s.o.Cluster.Owner(r.id); to != "" && to != r.s.o.Cluster.Self() {
 		r.mu.Lock()
