@@ -126,6 +126,7 @@ func (s *Socket) deliver(enc abi.Encoding, data []byte) error {
 		data = []byte{}
 	}
 	c, rooms := &s.conn, s.g.rooms
+	s.spoke.Store(true) // before the room can answer
 	err := rooms.Message(c, enc, data)
 	if errors.Is(err, ErrMailboxFull) {
 		s.g.stats.waits.Add(1)
@@ -149,7 +150,6 @@ func (s *Socket) deliver(enc abi.Encoding, data []byte) error {
 	if err != nil {
 		return refusalOf(err)
 	}
-	s.spoke.Store(true)
 	return nil
 }
 

@@ -44,7 +44,7 @@ type Socket struct {
 	since  uint32        // the beat of the connect
 	// expires is the beat at which the credential ends; 0: never.
 	expires uint32
-	spoke   atomic.Bool // a message has reached the room
+	spoke   atomic.Bool // a message for the room has come
 	ending  atomic.Bool // a copy of state != 0, to be read without the mutex
 	parked  atomic.Bool // the reader waits for the room, so silence is our own doing
 
