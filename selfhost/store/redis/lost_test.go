@@ -68,6 +68,12 @@ func TestLostAnswers(t *testing.T) {
 				if n%7 == 0 {
 					answers.Wait()
 				}
+				if n == commits/2 { // a quick machine would be done before much is lost
+					redistest.Await(t, "answers are lost", func() bool {
+						_ = c.Ping(ctx) // an answer to drop
+						return proxy.Dropped() >= 5
+					})
+				}
 			}
 			answers.Wait()
 		})
