@@ -26,11 +26,20 @@ const (
 // conn is one connection of a client. The client's goroutine reads it until the socket ends,
 // whatever happens, so that the closing handshake can be read too.
 type conn struct {
-	c       *Client
-	ws      *websocket.Conn
-	form    protocol.Form
-	welcome *protocol.Welcome // of the reader, and of the others once it is there
-	fault   error             // of the reader: why this side ends the connection
+	c    *Client
+	ws   *websocket.Conn
+	form protocol.Form
+
+	// Of the reader.
+	fault  error       // why this side ends the connection
+	timer  *time.Timer // of the wait for a welcome
+	holed  bool        // a hole in the offsets was repaired
+	hellos uint64      // after the first; it changes under c.mu
+
+	// Guarded by c.mu.
+	welcome *protocol.Welcome // the newest
+	greet   bool              // the writer is to say hello
+	more    bool              // the writer is to ask for the next part of a replay
 
 	life context.Context // of every read and write; its end cuts the socket
 	cut  context.CancelCauseFunc
@@ -38,8 +47,8 @@ type conn struct {
 
 	heard  atomic.Int64 // when something was read, Unix nanoseconds
 	spoke  atomic.Int64 // when something was written
+	every  atomic.Int64 // the time between heartbeats, 0 for none
 	silent atomic.Bool  // the writer is to send a ping
-	more   atomic.Bool  // the writer is to ask for the next part of a replay
 }
 
 // connect makes one connection and stays with it until it ends.
@@ -50,12 +59,16 @@ func (c *Client) connect() (welcomed bool, end ending) {
 	if err != nil {
 		return false, endingOf(err)
 	}
-	k := &conn{c: c, ws: ws, form: c.o.form(), stop: make(chan struct{})}
+	k := &conn{c: c, ws: ws, form: c.o.form(), greet: true, stop: make(chan struct{})}
 	k.life, k.cut = context.WithCancelCause(context.Background())
+	deadline, _ := attempt.Deadline()
+	k.await(time.Until(deadline))
 	var wg sync.WaitGroup
-	wg.Go(func() { k.close(attempt) })
+	wg.Go(k.close)
+	wg.Go(k.write)
 	err = k.run(&wg)
 	why := context.Cause(k.life)
+	k.timer.Stop()
 	k.cut(nil)
 	wg.Wait()
 	c.mu.Lock()
@@ -71,11 +84,9 @@ func (c *Client) connect() (welcomed bool, end ending) {
 	return k.welcome != nil, endingOf(err)
 }
 
-// run says hello and reads until the socket ends.
+// run reads until the socket ends.
 func (k *conn) run(wg *sync.WaitGroup) error {
-	if err := k.hello(); err != nil {
-		return err
-	}
+	beating := int64(0)
 	for {
 		typ, b, err := k.ws.Read(k.life)
 		if err != nil {
@@ -85,24 +96,25 @@ func (k *conn) run(wg *sync.WaitGroup) error {
 		if k.fault != nil {
 			continue // it is being closed
 		}
-		waiting := k.welcome == nil
 		if err := k.hear(typ, b); err != nil {
 			k.fault = err
 			close(k.stop)
 			continue
 		}
-		if waiting && k.welcome != nil {
-			wg.Go(k.write)
-			wg.Go(k.beat)
+		if every := k.every.Load(); every != beating {
+			beating = every
+			wg.Go(func() { k.beat(time.Duration(every)) })
 		}
 	}
 }
 
-// close closes the socket when the client ends, when the reader wants it, or when there is no
-// welcome in time. It returns when the socket is closed.
-func (k *conn) close(attempt context.Context) {
+// await ends the connection when it is not welcomed in time.
+func (k *conn) await(d time.Duration) { k.timer = time.AfterFunc(d, func() { k.cut(errNoWelcome) }) }
+
+// close closes the socket when the client ends, or when the reader wants it. It returns when the
+// socket is closed.
+func (k *conn) close() {
 	c := k.c
-	timeout := attempt.Done()
 	for {
 		select {
 		case <-k.life.Done():
@@ -121,10 +133,6 @@ func (k *conn) close(attempt context.Context) {
 			}
 			k.part(websocket.StatusNormalClosure)
 			return
-		case <-timeout:
-			if timeout = nil; !k.open() && c.ctx.Err() == nil {
-				k.cut(errNoWelcome)
-			}
 		}
 	}
 }
@@ -136,21 +144,15 @@ func (k *conn) part(code websocket.StatusCode) {
 	_ = k.ws.Close(code, "") // the peer may have gone
 }
 
-func (k *conn) open() bool {
-	k.c.mu.Lock()
-	defer k.c.mu.Unlock()
-	return k.c.link == k
-}
-
-// hello introduces the client.
-func (k *conn) hello() error {
-	place := k.c.Place()
+// hello introduces the client. c.mu is held.
+func (k *conn) hello() []byte {
+	place := k.c.place
 	m := protocol.ClientMessage{
-		Type: protocol.TypeHello, Session: place.Session,
+		Type: protocol.TypeHello, ID: k.hellos, HasID: k.hellos > 0, Session: place.Session,
 		Incarnation: place.Incarnation, Offset: place.Offset, HasOffset: place.Known,
 		Payload: k.c.o.Hello,
 	}
-	return k.send(m.Append(nil, k.form))
+	return m.Append(nil, k.form)
 }
 
 // send writes text or binary, as the form has it.
@@ -164,13 +166,21 @@ func (k *conn) send(b []byte) error {
 	return err
 }
 
+// heartbeat is how often a room asks for a sign of life, 0 for never.
+func heartbeat(w *protocol.Welcome) time.Duration {
+	if w.Heartbeat == 0 {
+		return 0
+	}
+	return max(milliseconds(w.Heartbeat, maxBeat), minBeat)
+}
+
 // beat has the writer ask for a sign of life, and gives the connection up when there is none for
-// two heartbeats. It never writes itself: on a dead line a write may wait for ever.
-func (k *conn) beat() {
-	if k.welcome.Heartbeat == 0 {
+// two heartbeats. It ends when another welcome asks for another heartbeat. It never writes itself:
+// on a dead line a write may wait for ever.
+func (k *conn) beat(every time.Duration) {
+	if every == 0 {
 		return
 	}
-	every := max(milliseconds(k.welcome.Heartbeat, maxBeat), minBeat)
 	t := time.NewTicker(every / 4)
 	defer t.Stop()
 	for {
@@ -179,6 +189,8 @@ func (k *conn) beat() {
 			return
 		case now := <-t.C:
 			switch {
+			case k.every.Load() != int64(every):
+				return
 			case now.Sub(time.Unix(0, k.heard.Load())) > 2*every:
 				k.cut(errSilent)
 				return
@@ -190,8 +202,8 @@ func (k *conn) beat() {
 	}
 }
 
-// write is the writer: requests and signals first, then publishes in order, as many as may be
-// unanswered.
+// write is the writer: hello, then requests and signals, then publishes in order, as many as may be
+// unanswered. Nobody else writes, so what was taken before a further hello is written before it.
 func (k *conn) write() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -233,13 +245,21 @@ const maxBatch = 16
 
 // collect takes what can be written now.
 func (k *conn) collect() (batch [][]byte, wait time.Duration) {
-	if k.more.Swap(false) {
-		m := protocol.ClientMessage{Type: protocol.TypeMore}
-		batch = append(batch, m.Append(nil, k.form))
-	}
 	c := k.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if k.greet {
+		k.greet = false
+		return [][]byte{k.hello()}, 0
+	}
+	if c.link != k {
+		return nil, 0 // not welcomed
+	}
+	if k.more {
+		k.more = false
+		m := protocol.ClientMessage{Type: protocol.TypeMore}
+		batch = append(batch, m.Append(nil, k.form))
+	}
 	batch = append(batch, c.outbox...)
 	c.outbox = nil
 	open := int(min(max(k.welcome.LimitOpen, 1), protocol.MaxOpen))
@@ -260,7 +280,7 @@ func (k *conn) collect() (batch [][]byte, wait time.Duration) {
 	return batch, 0
 }
 
-// tooLarge reports what the server would close the connection for, for good.
+// tooLarge reports what the server would close the connection for, for good. c.mu is held.
 func (k *conn) tooLarge(b []byte) bool {
 	return k.welcome.LimitMessage > 0 && uint64(len(b)) > k.welcome.LimitMessage
 }

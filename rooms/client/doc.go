@@ -17,5 +17,9 @@
 // called on that goroutine, one at a time, in the order of the room's messages: they must
 // not block for long, and must not call what waits for it: Publish, Request, Close, Abandon.
 //
+// A cluster's node may die while its clients keep their sockets to another. The server then says that
+// something may have been lost, and the client says hello on the connection it has: it is Connecting for
+// the time of that answer, and then as after a reconnect, without a wait in between.
+//
 // The TypeScript client in ts/ behaves in the same way.
 package client

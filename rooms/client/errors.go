@@ -15,8 +15,8 @@ var (
 	ErrOutcomeUnknown = errors.New("client: the outcome of the publish is unknown")
 	// ErrQueueFull means that more publishes wait than the options allow.
 	ErrQueueFull = errors.New("client: too many publishes wait")
-	// ErrDisconnected means that the connection ended before a request was answered, or that
-	// there is none.
+	// ErrDisconnected means that the connection ended, or something on it may have been lost, before a
+	// request was answered, or that there is none.
 	ErrDisconnected = errors.New("client: not connected")
 	// ErrInvalid means that the name or the payload of a message is not one of the protocol.
 	ErrInvalid = errors.New("client: not a message")

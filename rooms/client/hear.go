@@ -16,6 +16,10 @@ func (k *conn) hear(typ websocket.MessageType, b []byte) error {
 	if typ == websocket.MessageText && string(b) == protocol.PongText {
 		return nil
 	}
+	if typ == websocket.MessageText && string(b) == protocol.ResyncFrame {
+		k.resync()
+		return nil
+	}
 	if binary := typ == websocket.MessageBinary; binary != (k.form == protocol.Binary) {
 		return fmt.Errorf("%w: a frame of the other sort", errBroken)
 	}
@@ -23,21 +27,50 @@ func (k *conn) hear(typ websocket.MessageType, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}
-	if w, ok := m.(*protocol.Welcome); ok {
-		if k.welcome != nil {
-			return fmt.Errorf("%w: a second welcome", errBroken)
-		}
-		return k.greet(w)
+	w, ok := m.(*protocol.Welcome)
+	switch {
+	case k.welcomed() && ok:
+		return fmt.Errorf("%w: a second welcome", errBroken)
+	case k.welcomed():
+		return k.handle(m)
+	case ok && w.ID == k.hellos && w.HasID == (k.hellos > 0):
+		return k.enter(w)
 	}
-	if k.welcome == nil {
-		return nil // nothing of it can be for this client
-	}
-	return k.handle(m)
+	return nil // nothing of it can be for this client, or all of it will come again
 }
 
-// greet takes over the session and the place.
-func (k *conn) greet(w *protocol.Welcome) error {
+// welcomed reports whether the newest hello has its answer.
+func (k *conn) welcomed() bool {
+	k.c.mu.Lock()
+	defer k.c.mu.Unlock()
+	return k.c.link == k
+}
+
+// resync says hello again: something may have been lost on this connection.
+func (k *conn) resync() {
 	c := k.c
+	k.timer.Stop()
+	k.await(c.o.ConnectTimeout)
+	again := func() {
+		c.link = nil
+		c.dropRequests()
+		k.hellos++
+		k.greet, k.more = true, false
+	}
+	if k.welcomed() {
+		c.become(State{Phase: Connecting}, again)
+	} else {
+		c.mu.Lock()
+		again()
+		c.mu.Unlock()
+	}
+	c.stir()
+}
+
+// enter takes over the session and the place.
+func (k *conn) enter(w *protocol.Welcome) error {
+	c := k.c
+	k.timer.Stop()
 	c.mu.Lock()
 	place := &c.place
 	switch {
@@ -57,8 +90,9 @@ func (k *conn) greet(w *protocol.Welcome) error {
 	if !w.Resumed {
 		place.Incarnation, place.Offset, place.Known = w.Incarnation, w.Offset, true
 	}
-	c.mu.Unlock()
 	k.welcome = w
+	c.mu.Unlock()
+	k.every.Store(int64(heartbeat(w)))
 	if c.o.Welcome != nil {
 		c.o.Welcome(w)
 	}
@@ -69,6 +103,7 @@ func (k *conn) greet(w *protocol.Welcome) error {
 		c.o.Presence(&protocol.Presence{Whole: true, Members: w.Members, Counts: w.Counts})
 	}
 	c.become(State{Phase: Open}, func() { c.link = k })
+	c.stir()
 	return nil
 }
 
@@ -92,7 +127,9 @@ func (k *conn) handle(m protocol.RoomMessage) error {
 			c.o.Presence(m)
 		}
 	case *protocol.Part:
-		k.more.Store(true)
+		c.mu.Lock()
+		k.more = true
+		c.mu.Unlock()
 		c.stir()
 	}
 	return nil
@@ -102,6 +139,11 @@ func (k *conn) handle(m protocol.RoomMessage) error {
 func (k *conn) event(m *protocol.Event) error {
 	c := k.c
 	if at := c.Place().Offset; m.Offset > 0 && m.Offset != at+1 {
+		if !k.holed { // not a second time
+			k.holed = true
+			k.resync()
+			return nil
+		}
 		return fmt.Errorf("%w: event %d after event %d", errBroken, m.Offset, at)
 	}
 	if c.o.Event != nil {

@@ -82,8 +82,6 @@ func TestBrokenProtocol(t *testing.T) {
 		_ = p.ws.Write(p.ctx, typ, b)
 	}
 	for name, say := range map[string]func(s *server, p *peer){
-		"event ahead":    func(s *server, p *peer) { p.say(event(3, "3")) },
-		"event again":    func(s *server, p *peer) { p.say(event(1, "1")) },
 		"not a message":  func(s *server, p *peer) { p.raw([]byte("{}")) },
 		"empty":          func(s *server, p *peer) { p.raw(nil) },
 		"other sort":     func(s *server, p *peer) { other(s, p, event(2, "2").Append(nil, s.form)) },

@@ -14,7 +14,8 @@ import (
 
 // model is a room that follows PROTOCOL.md, sections 5 and 6, to the letter, and behaves as
 // badly as it may: it drops connections between any two messages, before or after it has
-// acted, and refuses what it likes for a while.
+// acted, loses what the client says, its own answers or both and says so with a resync, and refuses
+// what it likes for a while.
 type model struct {
 	s       *server
 	r       *rand.Rand
@@ -24,43 +25,88 @@ type model struct {
 	seq     uint64
 	answers map[uint64]uint64 // seq -> offset
 	drops   int
+	resyncs int
+	lost    bool // what it says does not arrive
 }
 
 func (m *model) serve(p *peer) {
-	hello := p.want(protocol.TypeHello)
+	m.lost = false
+	first := p.want(protocol.TypeHello)
+	m.welcome(p, &first)
+	for f := range p.in {
+		if m.chance(40) {
+			m.drop(p)
+			return
+		}
+		m.hear(p, f)
+		if m.chance(25) || m.resyncs == 0 && m.seq >= 50 { // once at least, whatever its luck
+			m.losing(p)
+		}
+		if m.chance(40) || m.drops == 0 && m.seq >= 100 {
+			m.drop(p)
+			return
+		}
+	}
+}
+
+func (m *model) drop(p *peer) {
+	p.drop()
+	m.drops++
+}
+
+// losing breaks the way between the two for some messages, and then says so.
+func (m *model) losing(p *peer) {
+	m.resyncs++
+	m.lost = true
+	for range m.r.IntN(8) {
+		select {
+		case f, ok := <-p.in:
+			if ok && m.chance(2) {
+				m.hear(p, f)
+			}
+		case <-time.After(time.Second): // it waits for an answer that was lost
+		}
+	}
+	m.lost = false
+	p.resync()
+}
+
+func (m *model) say(p *peer, list ...protocol.RoomMessage) {
+	if !m.lost {
+		p.say(list...)
+	}
+}
+
+func (m *model) hear(p *peer, f frame) {
+	var d protocol.Decoder
+	var msg protocol.ClientMessage
+	err := d.Decode(&msg, m.s.form, f.b)
+	switch {
+	case err == nil && msg.Type == protocol.TypeHello:
+		m.welcome(p, &msg)
+	case err == nil && msg.Type == protocol.TypePublish:
+		m.publish(p, &msg)
+	default:
+		m.s.t.Errorf("%+v %v", msg, err)
+	}
+}
+
+func (m *model) welcome(p *peer, hello *protocol.ClientMessage) {
 	w := resumed(m.seq)
-	if hello.Session != m.session {
+	w.ID, w.HasID = hello.ID, hello.HasID
+	if m.session != "" && hello.Session != m.session && hello.Session != "" {
 		m.s.t.Errorf("hello names session %q", hello.Session)
 	}
+	m.session, w.Session = "s1", "s1"
 	at := hello.Offset
-	if w.Session = "s1"; m.session == "" {
-		m.session = w.Session
+	if !hello.HasOffset {
 		w.Resumed, w.Reason = false, protocol.ReasonNew
 		at = uint64(len(m.history))
 	}
 	w.Offset = uint64(len(m.history))
-	p.say(w)
+	m.say(p, w)
 	for ; at < uint64(len(m.history)); at++ {
-		p.say(event(at+1, m.history[at]))
-	}
-	for f := range p.in {
-		var d protocol.Decoder
-		var msg protocol.ClientMessage
-		if err := d.Decode(&msg, m.s.form, f.b); err != nil || msg.Type != protocol.TypePublish {
-			m.s.t.Errorf("%+v %v", msg, err)
-			return
-		}
-		if m.chance(40) {
-			p.drop()
-			m.drops++
-			return
-		}
-		m.publish(p, &msg)
-		if m.chance(40) || m.drops == 0 && m.seq == 100 { // once at least, whatever its luck
-			p.drop()
-			m.drops++
-			return
-		}
+		m.say(p, event(at+1, m.history[at]))
 	}
 }
 
@@ -70,11 +116,11 @@ func (m *model) chance(n int) bool { return m.r.IntN(n) == 0 }
 func (m *model) publish(p *peer, msg *protocol.ClientMessage) {
 	switch {
 	case msg.Seq <= m.seq:
-		p.say(&protocol.Ack{Seq: msg.Seq, Offset: m.answers[msg.Seq]})
+		m.say(p, &protocol.Ack{Seq: msg.Seq, Offset: m.answers[msg.Seq]})
 	case msg.Seq > m.seq+1:
-		p.say(&protocol.ErrorMessage{Seq: msg.Seq, Code: "out_of_order", Retryable: true, Expected: m.seq + 1})
+		m.say(p, &protocol.ErrorMessage{Seq: msg.Seq, Code: "out_of_order", Retryable: true, Expected: m.seq + 1})
 	case m.chance(20):
-		p.say(&protocol.ErrorMessage{Seq: msg.Seq, Code: "overloaded", Retryable: true, Retry: uint64(m.r.IntN(3)) * 10})
+		m.say(p, &protocol.ErrorMessage{Seq: msg.Seq, Code: "overloaded", Retryable: true, Retry: uint64(m.r.IntN(3)) * 10})
 	default:
 		m.seq++
 		m.history = append(m.history, string(msg.Payload.Data))
@@ -82,9 +128,9 @@ func (m *model) publish(p *peer, msg *protocol.ClientMessage) {
 		e := event(uint64(len(m.history)), string(msg.Payload.Data))
 		ack := &protocol.Ack{Seq: m.seq, Offset: m.answers[m.seq]}
 		if m.chance(2) {
-			p.say(e, ack)
+			m.say(p, e, ack)
 		} else {
-			p.say(ack, e)
+			m.say(p, ack, e)
 		}
 	}
 }
@@ -138,8 +184,8 @@ func TestExactlyOnce(t *testing.T) {
 				close(stop)
 				m.wg.Wait()
 				close(claims)
-				if len(m.history) != callers*each || m.drops == 0 {
-					t.Fatalf("history has %d events after %d drops", len(m.history), m.drops)
+				if len(m.history) != callers*each || m.drops == 0 || m.resyncs == 0 {
+					t.Fatalf("history has %d events after %d drops and %d resyncs", len(m.history), m.drops, m.resyncs)
 				}
 				for x := range claims {
 					if got := m.history[x.offset-1]; got != x.data {
@@ -161,6 +207,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte(`{"type":"error","seq":1,"code":"rate_limited","retry":0}`), false, uint16(0))
 	f.Add([]byte(`{"type":"event","event":"m","offset":1,"time":1}`), false, uint16(9))
 	f.Add([]byte(`{"type":"welcome","session":"x"}`), false, uint16(1))
+	f.Add([]byte(protocol.ResyncFrame), false, uint16(17))
 	f.Add([]byte{0x12, 1, 1, 0x14, 0, 1}, true, uint16(2))
 	f.Fuzz(func(t *testing.T, data []byte, binary bool, cut uint16) {
 		synctest.Test(t, func(t *testing.T) {

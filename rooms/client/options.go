@@ -36,7 +36,8 @@ type Options struct {
 	Signal func(*protocol.Signal)
 	// Presence gets changes of who is here; the welcome's list comes as a whole one.
 	Presence func(*protocol.Presence)
-	// Welcome gets every welcome, before any other message of its connection.
+	// Welcome gets every welcome, before any other message of its connection. There is another one on the
+	// same connection when something may have been lost between the server's nodes.
 	Welcome func(*protocol.Welcome)
 	// Gap is told when events may have been missed: the history does not reach back to
 	// the client's place.
@@ -47,7 +48,8 @@ type Options struct {
 	// QueueLength and QueueBytes bound the publishes that wait or await their answers.
 	// Defaults 1,000 and 4 MiB.
 	QueueLength, QueueBytes int
-	// ConnectTimeout bounds one attempt, from the credential to the welcome. Default 15 s.
+	// ConnectTimeout bounds one attempt, from the credential to the welcome, and the time until a further
+	// welcome on a connection. Default 15 s.
 	ConnectTimeout time.Duration
 	// CloseTimeout bounds the closing handshake. Default 3 s.
 	CloseTimeout time.Duration

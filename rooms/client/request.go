@@ -16,9 +16,9 @@ type answer struct {
 const maxOutbox = 256
 
 // Request asks the room, and waits for its answer. Requests are not repeated: when the connection
-// ends first, when there is none, or when too many wait to be written, the error is
-// [ErrDisconnected]. A *[RoomError] is the room's, or says that the request is larger than the room
-// takes.
+// ends first or something on it may have been lost, when there is none, or when too many wait to be
+// written, the error is [ErrDisconnected]. A *[RoomError] is the room's, or says that the request is
+// larger than the room takes.
 func (c *Client) Request(ctx context.Context, event string, p protocol.Payload) (protocol.Payload, error) {
 	if err := check(event, p); err != nil {
 		return protocol.Payload{}, err

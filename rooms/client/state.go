@@ -10,7 +10,7 @@ type Phase string
 
 // The phases.
 const (
-	Connecting Phase = "connecting" // asks for a credential, dials, says hello
+	Connecting Phase = "connecting" // asks for a credential, dials, says hello; or says hello anew
 	Open       Phase = "open"       // welcomed
 	Waiting    Phase = "waiting"    // for the next attempt
 	Closed     Phase = "closed"     // for good

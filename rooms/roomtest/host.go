@@ -61,6 +61,7 @@ type Host struct {
 	alarms      int // times that a delivered turn has set or cleared the alarm
 	failCommits int
 	storeAway   bool
+	cut         map[uint64]bool // see Cut
 	answers     map[uint64]*abi.RespondEffect
 	effects     []abi.Effect
 	rejections  []host.Rejection
@@ -360,7 +361,7 @@ func (h *Host) deliver(t *host.Turn) {
 			h.tick = 0
 		}
 	}
-	h.durable.Deliver(t, h.effect)
+	h.durable.Deliver(h.uncut(t), h.effect)
 }
 
 func (h *Host) effect(e abi.Effect) {
@@ -389,7 +390,7 @@ func (h *Host) effect(e abi.Effect) {
 }
 
 func (h *Host) receive(id uint64, m rooms.Message) {
-	if c := h.clients[id]; c != nil && !c.closed {
+	if c := h.clients[id]; c != nil && !c.closed && !h.cut[id] {
 		m.Data = slices.Clone(m.Data)
 		c.inbox = append(c.inbox, m)
 	}

@@ -53,11 +53,17 @@ type careful struct{ cache []byte }
 
 func (k *careful) Start(room *rooms.Room) { k.cache, _ = room.Storage().Get("n") }
 
-func (k *careful) Message(room *rooms.Room, _ *rooms.Connection, m rooms.Message) {
-	if string(m.Data) == "panic" {
+func (k *careful) Message(room *rooms.Room, c *rooms.Connection, m rooms.Message) {
+	switch string(m.Data) {
+	case "panic":
 		panic("as told")
-	}
-	if string(m.Data) == "random" {
+	case "mute":
+		c.Mute(true)
+		return
+	case "close":
+		c.Close(abi.CodeKicked, "")
+		return
+	case "random":
 		room.Broadcast(rooms.Text(fmt.Sprint(room.Rand().Uint64())))
 		return
 	}
@@ -215,6 +221,28 @@ func TestFailedCommitsOfConnectsAndRequests(t *testing.T) {
 	}
 	if a := h.Request("ann", "GET", "", ""); a.Status != 200 {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestCut: what a room does behind a cut is durable, and unheard by those who are cut off; the next node
+// has their connections as they were before.
+func TestCut(t *testing.T) {
+	h := roomtest.New(t, roomtest.Options{Module: module(), Kind: "careful"})
+	ann, bob, cid := h.Connect("ann"), h.Connect("bob"), h.Connect("cid")
+	h.Cut(ann, cid)
+	ann.Send("x")
+	ann.Send("mute")
+	cid.Send("close")
+	if got := bob.Texts(); !slices.Equal(got, []string{"|"}) {
+		t.Errorf("bob got %q", got)
+	}
+	h.Move("term-2")
+	bob.Send("x")
+	cid.Send("x")
+	for _, c := range []*roomtest.Client{ann, bob, cid} {
+		if got := c.Texts(); !slices.Equal(got, []string{"||", "|||"}) {
+			t.Errorf("%s got %q", c.User, got)
+		}
 	}
 }
 

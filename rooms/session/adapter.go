@@ -107,13 +107,22 @@ func (r *Room) restore(c *rooms.Connection) {
 		return
 	}
 	r.attached += m.size
-	r.bySession.Set(m.session, m)
 	u := r.user(m.name)
 	if u == nil {
 		u = m.newUser()
 		r.addUser(u)
 	}
 	r.join(u, m)
+	if other := r.bySession.Get(m.session); other != nil {
+		// One took the session over from the other, and the close was lost with the node that said it.
+		// Who was first is not known for certain, so the one that goes may come back.
+		older := other
+		if other.conn.Since().After(c.Since()) {
+			older, m = m, other
+		}
+		r.takeOver(older, abi.CodeRestarting)
+	}
+	r.bySession.Set(m.session, m)
 	u.data, u.shown, u.shownData = data, len(u.members), data
 }
 
@@ -240,7 +249,7 @@ func (r *Room) act(m *Member, c *protocol.ClientMessage) {
 		}
 		r.replay(m, false)
 	case protocol.TypeHello:
-		m.fail(abi.CodeWrongOrder, "hello came twice")
+		r.hello(m, c)
 	}
 }
 
@@ -326,7 +335,7 @@ func (r *Room) reject(m *Member, e *Error, msg *abi.MessageEvent) {
 	var c protocol.ClientMessage
 	err := r.decoder.Decode(&c, m.form, msg.Data)
 	switch {
-	case m.phase == greeting:
+	case m.phase == greeting, c.Type == protocol.TypeHello:
 		code, reason := e.closing()
 		m.Close(code, reason)
 	case c.Type == protocol.TypePublish && c.Seq > 0 && e.Retryable:

@@ -67,6 +67,7 @@ type client struct {
 	form    protocol.Form
 	welcome *protocol.Welcome
 	seq     uint64
+	hellos  uint64 // after the first
 	// The client's place in history.
 	incarnation string
 	offset      uint64
@@ -86,6 +87,19 @@ func (h *parlorHost) join(user string) *client {
 	return h.connect(user).hello(protocol.ClientMessage{})
 }
 
+// lose throws away what has arrived and was not read: it was lost on its way.
+func (c *client) lose() { c.Client.Messages() }
+
+// again is a hello on the same connection, after something may have been lost.
+func (c *client) again() protocol.ClientMessage {
+	c.lose()
+	c.unread = nil
+	c.hellos++
+	m := c.at(c.incarnation, c.offset)
+	m.ID, m.HasID = c.hellos, true
+	return m
+}
+
 // hello says hello and takes the welcome; what follows it stays to be read.
 func (c *client) hello(m protocol.ClientMessage) *client {
 	c.h.t.Helper()
@@ -100,6 +114,9 @@ func (c *client) hello(m protocol.ClientMessage) *client {
 	w, ok := msgs[0].(*protocol.Welcome)
 	if !ok {
 		c.h.t.Fatalf("%s: the first message is %T %+v", c.User, msgs[0], msgs[0])
+	}
+	if w.ID != m.ID || w.HasID != m.HasID {
+		c.h.t.Errorf("%s: hello %d %v was answered with %d %v", c.User, m.ID, m.HasID, w.ID, w.HasID)
 	}
 	c.welcome, c.seq, c.unread = w, w.Seq, msgs[1:]
 	return c

@@ -28,7 +28,8 @@ type AdmitHandler interface {
 // A JoinHandler decides on a client that says hello, with what it said. It may set the member's
 // data ([Member.SetData]). What it returns goes into the welcome. An error closes the connection. It
 // is asked for each connection, so also when a user opens a second one or comes back; the
-// member list does not hold this connection yet.
+// member list does not hold this connection yet. It is asked again when a connection says hello again,
+// because something may have been lost on its way: then the list holds it.
 type JoinHandler interface {
 	Join(room *Room, m *Member, hello Payload) (welcome Payload, err error)
 }

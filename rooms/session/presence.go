@@ -298,7 +298,11 @@ func (r *Room) restoreGrace(row rooms.Entry) {
 	}
 	name = name[len(graceUser):]
 	if r.user(name) != nil {
-		return // cannot be: both are of one commit
+		// The room had given up a connection whose node has come back with it.
+		if !r.inner.StoreAway() {
+			r.system().Delete(row.Key)
+		}
+		return
 	}
 	u := &user{name: name, until: until, data: row.Value, shown: 1, shownData: row.Value}
 	r.addUser(u)

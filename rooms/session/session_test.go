@@ -31,10 +31,6 @@ func TestGreeting(t *testing.T) {
 		{"binary", func(c *client) { c.SendBinary([]byte{1, 0, 0, 0}) }, abi.CodeUnsupportedEncoding},
 		{"refused by Join", text(`{"type":"hello","data":"no"}`), abi.CodeForbidden},
 		{"closed in Join", text(`{"type":"hello","data":"close"}`), 4400},
-		{"hello twice", func(c *client) {
-			c.Send(`{"type":"hello"}`)
-			c.Send(`{"type":"hello"}`)
-		}, abi.CodeWrongOrder},
 		{"silence", func(c *client) { c.h.Advance(10 * time.Second) }, abi.CodeHelloTimeout},
 	} {
 		for _, sleep := range []bool{false, true} {

@@ -65,7 +65,7 @@ func pauses(ctx context.Context, t *testing.T, c *client.Client, name string, l 
 }
 
 // TestClusterNodeDies kills one node of three with -9: publishing goes on in its rooms within a lease and
-// a second, and clients of the other nodes come back once at most.
+// a second, and clients of the other nodes keep their sockets.
 func TestClusterNodeDies(t *testing.T) {
 	const lease = 2 * time.Second
 	f := newFleet(t, 3, lease, redistest.Durable, "--module", built.kinds)
@@ -125,7 +125,7 @@ func TestClusterNodeDies(t *testing.T) {
 		t.Errorf("the longest pause was %s, want at most %s", worst, limit)
 	}
 	for i, s := range states {
-		if n := s.connects(); n > 2 { // again once, if its room was the dead node's
+		if n := s.connects(); n != 1 {
 			t.Errorf("%s: its client connected %d times", rooms[i], n)
 		}
 	}
@@ -205,12 +205,13 @@ func TestClusterDrain(t *testing.T) {
 	}
 }
 
-// TestClusterRedisAway stops Redis for longer than a lease: publishes wait, and go on.
+// TestClusterRedisAway stops Redis for longer than a lease: sockets stay, publishes wait, and go on.
 func TestClusterRedisAway(t *testing.T) {
 	f := newFleet(t, 2, time.Second, redistest.Durable, "--module", built.kinds)
 	f.start()
 	const room = "journal/away"
-	c := f.nodes[0].client(room, "ann")
+	s := &changes{}
+	c := f.nodes[0].client(room, "ann", s.options)
 	ready(t, c)
 	l := &ledger{acks: make(chan struct{}, 1)}
 	p := publisher{name: "ann", event: "message"}
@@ -229,6 +230,9 @@ func TestClusterRedisAway(t *testing.T) {
 	p.publish(t, c, l, p.data(2), 2, p.name)
 	for _, fault := range faults(history(t, f.nodes[1].addr, room, token(t, "auditor")), l.claims) {
 		t.Error(fault)
+	}
+	if n := s.connects(); n != 1 {
+		t.Errorf("the client connected %d times", n)
 	}
 }
 

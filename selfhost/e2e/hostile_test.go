@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -188,7 +189,8 @@ func TestHostileClients(t *testing.T) {
 		{"numbers far ahead", answered(`{"type":"publish","seq":9007199254740991,"event":"message"}`, `"code":"too_many_open"`), 0},
 		{"more unasked", answered(`{"type":"more"}`, `"code":"wrong_order"`), 0},
 		{"publish before hello", says("journal/room", `{"type":"publish","seq":1,"event":"message"}`), abi.CodeWrongOrder},
-		{"second hello", says("journal/room", hello, hello), abi.CodeWrongOrder},
+		{"second hello", answered(hello, `"type":"welcome"`), 0},
+		{"nothing but hello", says("tiny/again", slices.Repeat([]string{hello}, 100)...), abi.CodeRateLimited},
 		{"a frame of the other sort at first", func(t *testing.T) (abi.Code, string) {
 			c := dialRaw(t, n, "journal/room", "mallory", "oriel.v1.json")
 			binary(c, []byte(hello))

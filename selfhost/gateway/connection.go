@@ -44,5 +44,17 @@ func (c *Connection) SendBatch(b *Batch) Result { return c.socket.send(b.frames,
 // long is cut. Only the first Close counts.
 func (c *Connection) Close(code abi.Code, reason string) { c.socket.close(code, reason) }
 
+// Resync says that messages to the client or from it may have been lost, because the node that
+// ran the room died or its link broke. The client is asked to say where it stands if its protocol
+// has a message for that ([Protocol.Resync]); else its connection is closed with
+// [abi.CodeRestarting], and it comes back.
+func (c *Connection) Resync() {
+	if p := c.socket.protocol; p != nil && p.resync != nil {
+		c.Send(p.resync)
+		return
+	}
+	c.Close(abi.CodeRestarting, abi.CloseReason(abi.CodeRestarting, 0, ""))
+}
+
 // Queued returns the number of bytes that wait to be written to the client.
 func (c *Connection) Queued() int { return c.socket.queued() }

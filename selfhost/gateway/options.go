@@ -74,6 +74,10 @@ type Protocol struct {
 	// the room gets everything.
 	Request, Response []byte
 	Encoding          abi.Encoding
+	// Resync is a message, of the given Encoding, that asks the client to say where it stands and to send
+	// again what was not answered: something may have been lost between it and its room
+	// ([Connection.Resync]). Without it such a connection is closed, and the client comes back.
+	Resync []byte
 	// RateFactor multiplies the kind's message rate and burst, for protocols whose rooms
 	// themselves refuse what comes too fast, message by message: the gateway is the
 	// hard bound behind that. Default 1.
@@ -100,6 +104,7 @@ func DefaultProtocols() map[string]Protocol {
 type protocol struct {
 	request    []byte
 	response   []byte // the frame
+	resync     *Frame // nil: none
 	encoding   abi.Encoding
 	factor     float64
 	helloBeats uint32 // 0: no hello is awaited
@@ -146,7 +151,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: SendBuffer %d", ErrOptions, o.SendBuffer)
 	}
 	for name, p := range o.Protocols {
-		if len(p.Request) > 0 && p.Encoding != abi.Text && p.Encoding != abi.Binary {
+		if len(p.Request)+len(p.Resync) > 0 && p.Encoding != abi.Text && p.Encoding != abi.Binary {
 			return o, fmt.Errorf("%w: protocol %s: an automatic answer needs an encoding", ErrOptions, name)
 		}
 	}
@@ -173,6 +178,9 @@ func (o Options) ready(beat time.Duration) map[string]*protocol {
 			}
 			r.request = append([]byte(nil), p.Request...)
 			r.response = appendFrame(nil, op, p.Response)
+		}
+		if len(p.Resync) > 0 {
+			r.resync = NewFrame(p.Encoding, "", p.Resync)
 		}
 		if p.HelloTimeout > 0 {
 			r.helloBeats = beatsIn(p.HelloTimeout, beat)

@@ -69,7 +69,7 @@ func (r *room) openAway(node string, recorded bool) error {
 	r.away, r.epoch, r.done = a, epoch, nil // the owner's outbox is the owner's
 	r.mu.Unlock()
 	r.s.stats.attached.Add(1)
-	r.comeBack()
+	r.resync()
 	r.s.links.Add(1)
 	go r.listen(a)
 	close(a.admitted)
@@ -279,7 +279,7 @@ func (r *room) dropEnded() {
 	}
 }
 
-// forsake answers events that may not have reached an owner. A message's sender is told by the end of
+// forsake answers events that may not have reached an owner. A message's sender is told by a resync of
 // its connection, and a close is known from the list of connections that the next owner gets.
 func (r *room) forsake(events []abi.Event) {
 	for _, e := range events {
@@ -357,15 +357,15 @@ func (r *room) notHandedOver() (f inFlight) {
 	return f
 }
 
-// comeBack ends this node's connections because something may not have reached them, or may have been lost on
-// its way from them, and nobody can tell what: their clients come back at once, and resume.
-func (r *room) comeBack() {
+// resync tells this node's connections that something may not have reached them, or may have been
+// lost on its way from them.
+func (r *room) resync() {
 	if !r.gap {
 		return
 	}
 	r.gap = false
 	for _, c := range r.sockets {
-		refuse(c, abi.CodeRestarting, 0)
+		c.Resync()
 	}
 }
 

@@ -142,6 +142,7 @@ func (s *Server) process() (uint64, error) {
 func protocols(hello time.Duration) map[string]gateway.Protocol {
 	p := gateway.Protocol{
 		Request: []byte(`{"type":"ping"}`), Response: []byte(`{"type":"pong"}`), Encoding: abi.Text,
+		Resync:     []byte(`{"type":"resync"}`),
 		RateFactor: 2, HelloTimeout: hello,
 	}
 	return map[string]gateway.Protocol{"oriel.v1.json": p, "oriel.v1.bin": p}

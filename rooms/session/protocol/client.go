@@ -10,8 +10,8 @@ type ClientMessage struct {
 	Type Type
 	// Seq numbers a publish, from 1.
 	Seq uint64
-	// ID names a request. HasID is true if it was there, for what could be read of a message
-	// that is malformed.
+	// ID names a request, or a hello so that its welcome is known. HasID is true if it was there, for
+	// what could be read of a message that is malformed.
 	ID    uint64
 	HasID bool
 	// Event names a publish, request or signal.
@@ -40,6 +40,9 @@ func (m *ClientMessage) appendJSON(b []byte) []byte {
 	b = append(b, '"')
 	switch m.Type {
 	case TypeHello:
+		if m.HasID {
+			b = jsonx.AppendUint(append(b, `,"id":`...), m.ID)
+		}
 		if m.Session != "" {
 			b = append(append(append(b, `,"session":"`...), m.Session...), '"')
 		}
@@ -64,14 +67,29 @@ func appendEventName(b []byte, name string) []byte {
 	return append(append(append(b, `,"event":"`...), name...), '"')
 }
 
+// Bits of the flags of hello.
+const (
+	flagOffset  = 1
+	flagHelloID = 2
+)
+
 func (m *ClientMessage) appendBinary(b []byte) []byte {
 	b = append(b, byte(m.Type))
 	switch m.Type {
 	case TypeHello:
-		b = abi.AppendBool(b, m.HasOffset)
-		b = abi.AppendString(b, m.Session)
+		var flags byte
+		if m.HasOffset {
+			flags |= flagOffset
+		}
+		if m.HasID {
+			flags |= flagHelloID
+		}
+		b = abi.AppendString(append(b, flags), m.Session)
 		if m.HasOffset {
 			b = abi.AppendUvarint(abi.AppendString(b, m.Incarnation), m.Offset)
+		}
+		if m.HasID {
+			b = abi.AppendUvarint(b, m.ID)
 		}
 		return m.Payload.appendBinary(b)
 	case TypePublish:

@@ -301,11 +301,15 @@ func (d *Decoder) binary(m *ClientMessage, b []byte) error {
 	m.Type = Type(r.Byte("type"))
 	switch m.Type {
 	case TypeHello:
-		m.HasOffset = r.Bool("flags")
+		flags := flags(r, flagOffset|flagHelloID)
+		m.HasOffset, m.HasID = flags&flagOffset != 0, flags&flagHelloID != 0
 		m.Session = token(r, "session")
 		if m.HasOffset {
 			m.Incarnation = token(r, "incarnation")
 			m.Offset = r.Uvarint("offset", MaxInteger)
+		}
+		if m.HasID {
+			m.ID = r.Uvarint("id", MaxInteger)
 		}
 		return payload(r, &m.Payload)
 	case TypePublish:

@@ -28,6 +28,10 @@ const (
 	PongBinary = "\x19"
 )
 
+// ResyncFrame, byte for byte a text message under both subprotocols, is what a host says to a client
+// in place of the room when something may have been lost between the two (PROTOCOL.md, section 4).
+const ResyncFrame = `{"type":"resync"}`
+
 // Limits of the protocol (PROTOCOL.md, section 2). Sizes are bytes.
 const (
 	// MaxInteger bounds every integer: what an IEEE 754 double keeps exactly.

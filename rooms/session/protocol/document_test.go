@@ -51,7 +51,7 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s is not in the error table", m[1])
 		}
 	}
-	for _, s := range []string{protocol.PingText, protocol.PongText, protocol.SubprotocolJSON, protocol.SubprotocolBinary} {
+	for _, s := range []string{protocol.PingText, protocol.PongText, protocol.ResyncFrame, protocol.SubprotocolJSON, protocol.SubprotocolBinary} {
 		if !strings.Contains(text, s) {
 			t.Errorf("%s is not in PROTOCOL.md", s)
 		}

@@ -93,6 +93,7 @@ func TestLimits(t *testing.T) {
 		{Type: protocol.TypePublish, Seq: protocol.MaxInteger + 1, Event: "e"},
 		{Type: protocol.TypePublish, Seq: 1, Event: "e", Payload: protocol.JSONPayload(nested(65))},
 		{Type: protocol.TypeHello, Session: strings.Repeat("s", 65)},
+		{Type: protocol.TypeHello, ID: protocol.MaxInteger + 1, HasID: true},
 	} {
 		var d protocol.Decoder
 		var got protocol.ClientMessage

@@ -66,7 +66,7 @@ func eventName(r *abi.Decoder) string {
 
 func welcomeBinary(r *abi.Decoder) (RoomMessage, error) {
 	m := &Welcome{}
-	flags := flags(r, flagResumed|flagCounts)
+	flags := flags(r, flagResumed|flagCounts|flagWelcomeID)
 	m.Resumed = flags&flagResumed != 0
 	if m.Reason = Reason(r.Byte("reason")); int(m.Reason) >= len(reasons) {
 		r.Malformed("reason", "unknown")
@@ -79,6 +79,9 @@ func welcomeBinary(r *abi.Decoder) (RoomMessage, error) {
 	for _, p := range [...]*uint64{&m.Offset, &m.Seq, &m.Heartbeat, &m.First, &m.RetentionEvents,
 		&m.RetentionAge, &m.Keep, &m.LimitMessage, &m.LimitOpen} {
 		*p = r.Uvarint("welcome", MaxInteger)
+	}
+	if m.HasID = flags&flagWelcomeID != 0; m.HasID {
+		m.ID = r.Uvarint("id", MaxInteger)
 	}
 	if flags&flagCounts != 0 {
 		m.Counts = countsBinary(r)

@@ -273,7 +273,7 @@ func (v *roomFields) welcome() (RoomMessage, error) {
 		return nil, &Error{Field: "incarnation", Reason: "not valid"}
 	}
 	m := &Welcome{
-		Connection: v.connection, Session: v.session, Incarnation: v.incarnation, Offset: v.offset,
+		Connection: v.connection, Session: v.session, ID: v.id, HasID: v.hasID, Incarnation: v.incarnation, Offset: v.offset,
 		Seq: v.seq, Resumed: v.resumed, Counts: v.counts, Heartbeat: v.heartbeat, First: v.first,
 		RetentionEvents: v.retentionEvents, RetentionAge: v.retentionAge, Keep: v.keep,
 		LimitMessage: v.limitMessage, LimitOpen: v.limitOpen, Payload: v.payload,

@@ -32,6 +32,9 @@ func (r Reason) String() string {
 // Welcome answers hello.
 type Welcome struct {
 	Connection, Session string
+	// ID is the hello's if HasID: it had one.
+	ID    uint64
+	HasID bool
 	// Incarnation and Offset are the head: the place of the newest event.
 	Incarnation string
 	Offset      uint64
@@ -59,8 +62,9 @@ var _ RoomMessage = (*Welcome)(nil)
 func (*Welcome) Type() Type { return TypeWelcome }
 
 const (
-	flagResumed = 1
-	flagCounts  = 2
+	flagResumed   = 1
+	flagCounts    = 2
+	flagWelcomeID = 4
 )
 
 // Append appends the message in a form.
@@ -75,6 +79,9 @@ func (m *Welcome) Append(b []byte, f Form) []byte {
 		b = jsonx.AppendUint(append(append(append(b, `,"`...), name...), `":`...), v)
 	}
 	b = append(b, `{"type":"welcome"`...)
+	if m.HasID {
+		num("id", m.ID)
+	}
 	str("connection", m.Connection)
 	str("session", m.Session)
 	str("incarnation", m.Incarnation)
@@ -109,6 +116,9 @@ func (m *Welcome) appendBinary(b []byte) []byte {
 	if m.Counts != nil {
 		flags |= flagCounts
 	}
+	if m.HasID {
+		flags |= flagWelcomeID
+	}
 	b = append(b, byte(TypeWelcome), flags, byte(m.Reason))
 	b = abi.AppendString(b, m.Connection)
 	b = abi.AppendString(b, m.Session)
@@ -116,6 +126,9 @@ func (m *Welcome) appendBinary(b []byte) []byte {
 	for _, v := range [...]uint64{m.Offset, m.Seq, m.Heartbeat, m.First, m.RetentionEvents,
 		m.RetentionAge, m.Keep, m.LimitMessage, m.LimitOpen} {
 		b = abi.AppendUvarint(b, v)
+	}
+	if m.HasID {
+		b = abi.AppendUvarint(b, m.ID)
 	}
 	if m.Counts != nil {
 		b = m.Counts.appendBinary(b)

@@ -61,6 +61,8 @@ export class Client {
   #place: Place | undefined;
   #welcome: Welcome | undefined; // of this connection
   #socket: Socket | undefined;
+  #hellos = 0; // on this connection, after the first
+  #holed = false; // a hole in the offsets was mended on this connection
   #attempt: object | undefined; // identifies the attempt to connect whose credential is awaited
   #timer: unknown; // of connecting, of waiting, of being stable: one state has one
   #notBefore = 0; // what the server asked for, against waking early
@@ -237,11 +239,7 @@ export class Client {
   #connect(): void {
     const attempt = {};
     this.#attempt = attempt;
-    this.#clock.clearTimeout(this.#timer);
-    this.#timer = this.#clock.setTimeout(
-      () => this.#drop(new OrielError("timeout", "no welcome in time")),
-      this.#options.connectTimeout ?? 15_000,
-    );
+    this.#await();
     this.#set({ name: "connecting", attempt: this.#backoff.attempt + 1 });
     if (this.#attempt !== attempt) return; // an observer closed the client
     const { credential } = this.#options;
@@ -264,8 +262,19 @@ export class Client {
     );
   }
 
+  /** Gives the attempt its time until the welcome. */
+  #await(): void {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = this.#clock.setTimeout(
+      () => this.#drop(new OrielError("timeout", "no welcome in time")),
+      this.#options.connectTimeout ?? 15_000,
+    );
+  }
+
   #dial(token: string): void {
     this.#attempt = undefined;
+    this.#hellos = 0;
+    this.#holed = false;
     const first = this.#options.firstMessage === true && token !== "";
     let socket: Socket;
     try {
@@ -297,11 +306,26 @@ export class Client {
 
   #hello(): void {
     const hello = {
+      id: this.#hellos || undefined,
       session: this.#session || undefined,
       incarnation: this.#place?.incarnation,
       offset: this.#place?.offset,
     };
     this.#send(encode("hello", hello, this.#options.hello));
+  }
+
+  /**
+   * Something may have been lost on this connection: says hello on it again. Until the welcome
+   * nothing is believed, and then it is as after a reconnect.
+   */
+  #resync(): void {
+    const socket = this.#socket;
+    this.#hellos++;
+    this.#outbox.disconnected();
+    this.#requests.disconnected();
+    this.#await();
+    if (this.#live()) this.#set({ name: "connecting", attempt: this.#backoff.attempt + 1 });
+    if (this.#socket === socket) this.#hello(); // else an observer closed the client
   }
 
   /** Sends on a socket that is open. What a dying socket swallows is sent again after it. */
@@ -321,9 +345,11 @@ export class Client {
     try {
       if (typeof data !== "string") throw new OrielError("unsupported_encoding");
       const message = decode(data);
-      if (this.#live()) this.#handle(message);
-      else if (message.type === "welcome") this.#enter(message);
-      else if (message.type !== "pong") throw new OrielError("wrong_order", message.type);
+      const id = this.#hellos || undefined;
+      if (message.type === "resync") this.#resync();
+      else if (this.#live()) this.#handle(message);
+      else if (message.type === "welcome" && message.id === id) this.#enter(message);
+      else if (message.type !== "pong" && !id) throw new OrielError("wrong_order", message.type);
     } catch (cause) {
       // The room broke the protocol: the next connection may fare better.
       const text = cause instanceof Error ? cause.message : "";
@@ -363,8 +389,13 @@ export class Client {
       case "event": {
         const { offset } = message.body;
         if (offset !== undefined) {
-          // A hole cannot be: resuming from the last place that is certain closes it.
-          if (offset !== (this.#place?.offset ?? 0) + 1) throw new Error(`offset ${offset}`);
+          if (offset !== (this.#place?.offset ?? 0) + 1) {
+            // A hole cannot be: resuming from the last place that is certain closes it.
+            if (this.#holed) throw new Error(`offset ${offset}`);
+            this.#holed = true;
+            this.#resync();
+            return;
+          }
           const incarnation = message.incarnation ?? this.#place?.incarnation ?? "";
           this.#place = { incarnation, offset };
         }

@@ -57,6 +57,8 @@ export type GapReason = "history" | "incarnation" | "ahead";
 
 /** The room's answer to hello. */
 export interface Welcome {
+  /** The hello's, if it had one. */
+  readonly id: number | undefined;
   /** The connection's name, for support and logs. */
   readonly connection: string;
   readonly session: string;
@@ -105,6 +107,7 @@ export type RoomMessage =
     }
   | { readonly type: "more"; readonly offset: number }
   | { readonly type: "pong" }
+  | { readonly type: "resync" }
   | { readonly type: "unknown" };
 
 type Fields = Record<string, unknown>;
@@ -153,6 +156,7 @@ export function decode(text: string): RoomMessage {
     case "welcome":
       return {
         type: "welcome",
+        id: optional(f, "id", integer),
         connection: string(f, "connection"),
         session: string(f, "session"),
         incarnation: string(f, "incarnation"),
@@ -208,7 +212,8 @@ export function decode(text: string): RoomMessage {
     case "more":
       return { type: "more", offset: integer(f, "offset") };
     case "pong":
-      return { type: "pong" };
+    case "resync":
+      return { type: f.type };
     default:
       string(f, "type");
       return { type: "unknown" };

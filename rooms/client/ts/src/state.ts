@@ -5,7 +5,10 @@ import type { Welcome } from "./message.ts";
 export type State =
   /** Made, and not opened. */
   | { readonly name: "idle" }
-  /** Gets a credential, opens a socket, says hello. `attempt` counts from 1. */
+  /**
+   * Gets a credential, opens a socket, says hello. `attempt` counts from 1. After `open`: says
+   * hello on the socket it has, because something may have been lost behind it.
+   */
   | { readonly name: "connecting"; readonly attempt: number }
   /** Welcomed: what is published goes out at once. */
   | { readonly name: "open"; readonly welcome: Welcome }

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { Client, OrielError } from "../src/index.ts";
 import { makeClient, openClient, outcome } from "./kit/client.ts";
 import { settle } from "./kit/clock.ts";
+import { welcome } from "./kit/socket.ts";
 
 describe("connecting", () => {
   test("idle, connecting, open, and the address and protocols of the socket", async () => {
@@ -226,15 +227,30 @@ describe("place", () => {
     }
   });
 
-  test("a hole or a repetition closes the socket and resumes from the certain place", async () => {
+  test("a hole or a repetition is not believed: hello again, and the second time another socket", async () => {
     for (const offset of [5, 7, 0]) {
       const { net, clock, told, socket } = await openClient({}, { offset: 5 });
-      socket.receive({ type: "event", event: "m", offset, time: 1 });
+      const event = (offset: number) => ({ type: "event", event: "m", offset, time: 1 });
+      socket.receive(event(offset));
+      socket.receive(event(6));
       assert.deepEqual(told.events, []);
+      assert.deepEqual(socket.take(), [
+        { type: "hello", id: 1, session: "s1", incarnation: "i1", offset: 5 },
+      ]);
+      socket.receive(welcome({ id: 1, resumed: true, offset: 7 }));
+      socket.receive(event(6));
+      socket.receive(event(7));
+      assert.deepEqual(told.events, [6, 7]);
+      assert.equal(socket.closedWith, undefined);
+      socket.receive(event(9));
+      assert.deepEqual(told.events, [6, 7]);
       assert.equal(socket.closedWith, 4000);
       await clock.advance(250);
       net.last().open();
-      assert.equal(net.last().take()[0]?.offset, 5);
+      assert.deepEqual(net.last().take(), [
+        { type: "hello", session: "s1", incarnation: "i1", offset: 7 },
+      ]);
+      assert.deepEqual(told.gaps, []);
     }
   });
 
@@ -251,6 +267,186 @@ describe("place", () => {
     client.open();
     net.last().open();
     assert.deepEqual(net.last().take(), [{ type: "hello", incarnation: "", offset: 0 }]);
+  });
+});
+
+describe("resync", () => {
+  const event = (offset: number) => ({ type: "event", event: "m", offset, time: 1 });
+
+  test("hello on the same socket; nothing is believed before its welcome; then as after a reconnect", async () => {
+    const { client, net, socket, told } = await openClient({}, { offset: 5 });
+    const heard: string[] = [];
+    client.on("presence", () => heard.push("presence"));
+    client.on("signal", () => heard.push("signal"));
+    const all = [1, 2, 3].map((n) => outcome(client.publish("m", n)));
+    const once = outcome(client.request("count"));
+    const twice = outcome(client.history());
+    socket.receive({ type: "ack", seq: 1, offset: 6 });
+    socket.receive(event(6));
+    const [, , , , asked] = socket.take();
+    socket.resync();
+    assert.deepEqual(socket.take(), [
+      { type: "hello", id: 1, session: "s1", incarnation: "i1", offset: 6 },
+    ]);
+    assert.equal(client.signal("typing"), false);
+    const waits = outcome(client.publish("m", 4));
+    const late = outcome(client.request("state"));
+    for (const message of [
+      event(7),
+      event(99),
+      { type: "ack", seq: 3, offset: 7 },
+      { type: "error", seq: 2, code: "session_lost" },
+      { type: "error", seq: 2, code: "out_of_order", retry: 0, expected: 1 },
+      { type: "error", code: "invalid" },
+      { type: "response", id: asked?.id as number, data: { events: [], more: false } },
+      { type: "signal", event: "typing" },
+      { type: "presence", leave: [{ user: "ann" }] },
+      { type: "more", offset: 7 },
+      { type: "weather" },
+      { type: "pong" },
+      welcome({ session: "s9" }),
+      welcome({ id: 2, session: "s9" }),
+    ]) {
+      socket.receive(message);
+    }
+    await settle();
+    assert.deepEqual(socket.take(), []);
+    assert.deepEqual([told.events, heard, told.errors], [[6], [], []]);
+    assert.deepEqual(told.states, ["connecting", "open", "connecting"]);
+    assert.equal(once.value, "disconnected");
+    assert.equal(twice.value, "pending");
+    socket.receive(welcome({ id: 1, seq: 2, resumed: true, offset: 8, members: [] }));
+    assert.deepEqual(
+      socket.take().map((m) => [m.type, m.seq ?? m.event]),
+      [
+        ["publish", 2],
+        ["publish", 3],
+        ["publish", 4],
+        ["request", "history"],
+        ["request", "state"],
+      ],
+    );
+    for (const offset of [7, 8]) socket.receive(event(offset));
+    for (const seq of [2, 3, 4]) socket.receive({ type: "ack", seq, offset: seq + 5 });
+    await settle();
+    assert.deepEqual(
+      [...all, waits].map((o) => o.value),
+      [6, 7, 8, 9],
+    );
+    assert.deepEqual(told.events, [6, 7, 8]);
+    assert.deepEqual(told.states, ["connecting", "open", "connecting", "open"]);
+    assert.deepEqual(heard, ["presence"]);
+    assert.deepEqual(told.gaps, []);
+    assert.equal(late.value, "pending");
+    assert.equal(net.sockets.length, 1);
+    assert.equal(socket.closedWith, undefined);
+  });
+
+  test("before the first welcome: the first hello's does not count any more", async () => {
+    const { client, net, told } = makeClient();
+    client.open();
+    const socket = net.last();
+    socket.open();
+    socket.resync();
+    socket.receive(welcome({ session: "s0" }));
+    socket.receive(event(1));
+    assert.deepEqual(socket.take(), [{ type: "hello" }, { type: "hello", id: 1 }]);
+    socket.receive(welcome({ id: 1 }));
+    assert.deepEqual(told.states, ["connecting", "open"]);
+    void client.publish("m", 1);
+    assert.equal(socket.take()[0]?.seq, 1);
+  });
+
+  test("a second one begins anew; the next socket counts its hellos anew", async () => {
+    const { net, clock, socket, told } = await openClient();
+    socket.resync();
+    socket.resync();
+    socket.receive(welcome({ id: 1, resumed: true }));
+    assert.equal(told.states.at(-1), "connecting");
+    socket.receive(welcome({ id: 2, resumed: true }));
+    assert.deepEqual(told.states, ["connecting", "open", "connecting", "open"]);
+    assert.deepEqual(
+      socket.take().map((m) => m.id),
+      [1, 2],
+    );
+    socket.end();
+    await clock.advance(250);
+    net.last().open();
+    assert.equal(net.last().take()[0]?.id, undefined);
+  });
+
+  test("without a welcome in time: another socket", async () => {
+    const { net, clock, socket, told } = await openClient(
+      { connectTimeout: 1000 },
+      { heartbeat: 0 },
+    );
+    await clock.advance(100_000);
+    socket.resync();
+    await clock.advance(999);
+    socket.resync();
+    await clock.advance(999);
+    assert.equal(socket.closedWith, undefined);
+    await clock.advance(1);
+    assert.equal(socket.closedWith, 4000);
+    assert.equal(told.states.at(-1), "waiting timeout");
+    await clock.advance(250);
+    assert.equal(net.sockets.length, 2);
+  });
+
+  test("the heartbeat goes on", async () => {
+    const { clock, socket, told } = await openClient(
+      { connectTimeout: 60_000 },
+      { heartbeat: 1000 },
+    );
+    socket.resync();
+    socket.take();
+    await clock.advance(1000);
+    assert.deepEqual(socket.take(), [{ type: "ping" }]);
+    await clock.advance(1000);
+    assert.equal(told.states.at(-1), "waiting heartbeat_timeout");
+  });
+
+  test("a gap, and a session that is lost, are told as after a reconnect", async () => {
+    const { client, socket, told } = await openClient({}, { offset: 5 });
+    const sent = outcome(client.publish("m", 1));
+    socket.resync();
+    socket.take();
+    const waits = outcome(client.publish("m", 2));
+    socket.receive(
+      welcome({ id: 1, session: "s2", reason: "history", incarnation: "i9", offset: 90 }),
+    );
+    await settle();
+    assert.equal(sent.value, "session_lost/unknown");
+    assert.equal(waits.value, "pending");
+    assert.deepEqual(
+      socket.take().map((m) => [m.seq, m.data]),
+      [[1, 2]],
+    );
+    assert.deepEqual(told.gaps, [
+      {
+        reason: "history",
+        from: { incarnation: "i1", offset: 5 },
+        to: { incarnation: "i9", offset: 90 },
+      },
+    ]);
+  });
+
+  test("an observer may close the client, and open it again", async () => {
+    for (const reopen of [false, true]) {
+      const { client, clock, net, socket } = await openClient();
+      const off = client.on("state", (s) => {
+        if (s.name !== "connecting") return;
+        off();
+        void client.close();
+        if (reopen) client.open();
+      });
+      socket.resync();
+      assert.deepEqual([socket.take(), net.last().take()], [[], []]);
+      assert.equal(socket.closedWith, 1000);
+      assert.equal(net.sockets.length, reopen ? 2 : 1);
+      await clock.advance(1000);
+      if (!reopen) assert.equal(clock.timers, 0);
+    }
   });
 });
 

@@ -397,7 +397,8 @@ test("exactly once and in order, whatever breaks when", async () => {
       } else if (r < 0.55) net.step(true);
       else if (r < 0.95) net.step(false);
       else if (r < 0.96) net.cut();
-      else if (r < 0.962) {
+      else if (r < 0.965) net.lose(random);
+      else if (r < 0.967) {
         room.forget(); // a forgotten session is met at the next hello
         net.cut();
       } else await clock.advance(random() * 200);

@@ -25,16 +25,47 @@ after(async () => {
   await stop();
 });
 
-/** A WebSocket class whose newest socket can be broken. */
-function breakable(): { WebSocket: SocketConstructor; cut: () => void } {
-  let last: WebSocket | undefined;
+/** A WebSocket class whose newest socket can be broken, or lose messages and say so. */
+function breakable() {
+  let last: Recorded | undefined;
+  let sockets = 0;
   class Recorded extends WebSocket {
+    lossy = 0; // messages that are lost, in either direction, until a resync
+
     constructor(address: string, protocols: string[]) {
       super(address, protocols);
       last = this;
+      sockets++;
+    }
+
+    override send(data: string): void {
+      if (!this.#lost()) super.send(data);
+    }
+
+    override emit(event: string | symbol, ...args: unknown[]): boolean {
+      return event === "message" && this.#lost() ? true : super.emit(event, ...args);
+    }
+
+    #lost(): boolean {
+      if (this.lossy === 0) return false;
+      if (this.lossy > 1) this.lossy--;
+      else {
+        setImmediate(() => {
+          this.lossy = 0;
+          this.emit("message", Buffer.from('{"type":"resync"}'), false);
+        });
+      }
+      return true;
     }
   }
-  return { WebSocket: Recorded as unknown as SocketConstructor, cut: () => last?.terminate() };
+  return {
+    WebSocket: Recorded as unknown as SocketConstructor,
+    cut: () => last?.terminate(),
+    lose: (messages: number) => {
+      if (last) last.lossy = messages;
+    },
+    sockets: () => sockets,
+  };
 }
 
 function connect(user: string, room: string, options: Partial<ClientOptions> = {}) {
@@ -54,7 +85,7 @@ function connect(user: string, room: string, options: Partial<ClientOptions> = {
   clients.push(client);
   const events: RoomEvent[] = [];
   client.on("event", (event) => events.push(event));
-  return { client: client.open(), cut: net.cut, events };
+  return { client: client.open(), net, events };
 }
 
 const text = (event: RoomEvent): unknown => (event.data as { text?: unknown }).text;
@@ -139,8 +170,8 @@ describe("over real sockets", { timeout: 30_000 }, () => {
     const all: Promise<number | undefined>[] = [];
     for (let i = 0; i < 60; i++) {
       all.push(ann.client.publish("message", { text: `${i}` }));
-      if (i % 12 === 5) ann.cut();
-      if (i % 20 === 7) bob.cut();
+      if (i % 12 === 5) ann.net.cut();
+      if (i % 20 === 7) bob.net.cut();
       await all[Math.max(0, i - 3)];
     }
     const offsets = await Promise.all(all);
@@ -156,6 +187,43 @@ describe("over real sockets", { timeout: 30_000 }, () => {
       );
     }
     assert.deepEqual(gaps, []);
+  });
+
+  test("messages are lost behind the gateway all the time: the same, on one socket", async () => {
+    const room = name("resync");
+    const ann = connect("ann", room);
+    const bob = connect("bob", room);
+    await until(() => ann.client.state.name === "open", ann.client);
+    await until(() => bob.client.state.name === "open", bob.client);
+    const gaps: unknown[] = [];
+    const states: string[] = [];
+    for (const { client } of [ann, bob]) {
+      client.on("gap", (gap) => gaps.push(gap));
+      client.on("state", (state) => states.push(state.name));
+    }
+    const all: Promise<number | undefined>[] = [];
+    for (let i = 0; i < 60; i++) {
+      if (i % 12 === 5) ann.net.lose(3); // publishes, and what comes in between
+      all.push(ann.client.publish("message", { text: `${i}` }));
+      if (i % 12 === 9) ann.net.lose(2); // an answer at least
+      if (i % 20 === 7) bob.net.lose(2); // events
+      await all[Math.max(0, i - 3)];
+    }
+    const offsets = await Promise.all(all);
+    assert.deepEqual(
+      offsets,
+      offsets.map((_, i) => i + 1),
+    );
+    for (const { client, events, net } of [ann, bob]) {
+      await until(() => events.length >= 60, client);
+      assert.deepEqual(
+        events.map(text),
+        offsets.map((_, i) => `${i}`),
+      );
+      assert.equal(net.sockets(), 1);
+    }
+    assert.deepEqual(gaps, []);
+    assert.ok(states.includes("connecting") && !states.includes("waiting"));
   });
 
   test("a session goes on in a later client; the newer connection takes it over", async () => {

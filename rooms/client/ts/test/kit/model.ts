@@ -40,7 +40,16 @@ export class ModelRoom {
       const resumed = from !== undefined;
       const reason = resumed ? null : "new";
       return [
-        welcome({ session, incarnation, offset, seq: this.#last, resumed, reason, heartbeat: 0 }),
+        welcome({
+          id: (m.id ?? null) as Json,
+          session,
+          incarnation,
+          offset,
+          seq: this.#last,
+          resumed,
+          reason,
+          heartbeat: 0,
+        }),
         ...this.history.slice(from ?? offset).map((e, i) => event((from ?? 0) + i + 1, e.data)),
       ];
     }
@@ -103,6 +112,19 @@ export class ModelNet {
     const message = this.#down.shift();
     if (message !== undefined) this.#socket?.receive(message);
     return message !== undefined;
+  }
+
+  /**
+   * The way behind the gateway breaks, and another node takes the room over. Of what the client
+   * said the first messages are heard, the next are lost, and the last wait; of what the room
+   * said the last are lost.
+   */
+  lose(random: () => number): void {
+    const upTo = (n: number): number => Math.floor(random() * (n + 1));
+    this.#down.splice(upTo(this.#down.length));
+    for (const message of this.#up.splice(0, upTo(this.#up.length))) this.room.handle(message);
+    this.#up.splice(0, upTo(this.#up.length));
+    this.#down.push('{"type":"resync"}');
   }
 
   /** The connection breaks; what was on its way is lost. */

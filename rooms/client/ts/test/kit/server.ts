@@ -75,12 +75,14 @@ function enter(room: Room, user: string, socket: WebSocket, m: Sent): Session {
     known?.user === user
       ? known
       : { id: crypto.randomUUID(), user, last: 0, answers: new Map(), socket: undefined };
-  session.socket?.close(4207, "taken_over");
+  const again = session.socket === socket;
+  if (!again) session.socket?.close(4207, "taken_over");
   session.socket = socket;
   room.sessions.set(session.id, session);
   const resumed = m.offset !== undefined;
   say(socket, {
     type: "welcome",
+    id: (m.id ?? null) as Json,
     connection: "1",
     session: session.id,
     incarnation: "i",
@@ -97,7 +99,7 @@ function enter(room: Room, user: string, socket: WebSocket, m: Sent): Session {
   });
   if (resumed) for (const e of room.history.slice(m.offset as number)) say(socket, e);
   for (const other of room.sessions.values()) {
-    if (other !== session && other.socket) {
+    if (other !== session && other.socket && !again) {
       say(other.socket, { type: "presence", members: members(room) });
     }
   }

@@ -43,6 +43,11 @@ export class FakeSocket implements Socket {
     (this.onmessage as ((event: { data: unknown }) => void) | null)?.({ data });
   }
 
+  /** Something may have been lost. */
+  resync(): void {
+    this.receive('{"type":"resync"}');
+  }
+
   receiveRaw(data: unknown): void {
     (this.onmessage as ((event: { data: unknown }) => void) | null)?.({ data });
   }
