@@ -159,6 +159,10 @@ func RegisterIn(m *rooms.Module, name string, newKind func() Kind, o Options) {
 	m.Register(name, func() rooms.Kind {
 		kind := newKind()
 		rehearser, _ := kind.(Rehearser)
-		return &adapter{room: Room{kind: resolve(kind), limits: limits}, rehearser: rehearser}
+		a := &adapter{room: Room{kind: resolve(kind), limits: limits}, rehearser: rehearser}
+		if a.room.kind.presence != nil {
+			return &watcher{a}
+		}
+		return a
 	}, room)
 }
