@@ -150,6 +150,7 @@ func (r *room) lose(lost []*pendingTurn) {
 
 // dropGuest puts the room's memory away.
 func (r *room) dropGuest() {
+	r.unwatch()
 	if r.model != nil {
 		if r.model.Started() {
 			r.s.stats.awake.Add(-1)
@@ -184,6 +185,7 @@ func (r *room) disown(hint string) (fronts []*front) {
 	r.sealing, r.moveTo, r.hint, r.recorded = false, "", hint, false
 	r.closes, r.done, r.outbox = nil, nil, true
 	r.stopTicker()
+	r.presenceWaits, r.retell = false, false
 	lost := r.notHandedOver()
 	for id, answer := range lost.answers {
 		close(answer)
@@ -215,6 +217,8 @@ func (r *room) local(e abi.Event) bool {
 		return r.answers[e.ID] != nil
 	case *abi.ToldEvent:
 		return r.acks[e] != nil
+	case *abi.NotifiedEvent:
+		return r.sockets[e.Connection] != nil || r.joining[e.Connection] != nil
 	}
 	return false
 }
