@@ -210,6 +210,9 @@ func allowed(route *Route, method string, id *Identity) bool {
 		return route.User == id.User && id.Grants.actions&ActionPresence != 0 || id.Grants.AllowsEverywhere(ActionPresence)
 	case TargetRoomPresence:
 		return id.Grants.Allows(ActionPresence, route.Kind, route.Room)
+	case TargetUserNotify:
+		// A user may be in any room.
+		return id.Grants.AllowsEverywhere(ActionNotify)
 	case TargetTickets:
 		return id.Grants.actions&ActionConnect != 0
 	}

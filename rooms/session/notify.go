@@ -8,7 +8,7 @@ import (
 
 // NotifyPrefix begins the names of signals by which a member hears what is said to its user
 // (PROTOCOL.md, section 4, signal).
-const NotifyPrefix = "oriel.notify."
+const NotifyPrefix = protocol.NotifyPrefix
 
 // watcher is the adapter of a kind that watches users. The others are not asked at their start whom they watch.
 type watcher struct{ *adapter }
