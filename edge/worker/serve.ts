@@ -30,7 +30,7 @@ export async function serve(request: Request, s: Deployment): Promise<Response> 
   if (pathname === "/healthz" || pathname === "/readyz") return Response.json({ status: "ok" });
   if (!pathname.startsWith("/v1/")) return (await s.assets?.fetch(request)) ?? errorResponse(codes.notFound);
   if (pathname === "/v1/dev/bill") return billResponse(request, s.bill);
-  const v = await s.front.judge(request, s.settings);
+  const v = s.front.judge(request, s.settings);
   const limit = v.to === "socket" || v.upgrade ? s.connects : v.to === "presence" ? s.asks : undefined;
   if (v.key !== undefined && limit !== undefined && !(await within(limit, v.key)))
     return refuse({ ...v, upgrade: v.to === "socket" || v.upgrade === true }, codes.rateLimited, limitRetry);

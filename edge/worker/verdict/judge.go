@@ -2,8 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
@@ -32,27 +30,22 @@ func New(s Settings) (*Judge, error) {
 	return &Judge{door: door, settings: parsed}, nil
 }
 
-// Judge decides about one request. It reads neither its body nor anything else.
-func (j *Judge) Judge(r *http.Request, now time.Time) Verdict {
-	if r.Host == "" {
-		r.Host = r.URL.Host
-	}
-	client := clientOf(r)
-	v := j.decide(r, client, now)
-	if client.Address.IsValid() {
-		v.Key = client.Key().String()
+// Judge decides about one request by its head, as the glue tells it (see parseHead).
+func (j *Judge) Judge(head string, now time.Time) Verdict {
+	r := parseHead(head)
+	r.Now = now
+	v := j.decide(&r)
+	if r.Client.Address.IsValid() {
+		v.Key = r.Client.Key().String()
 	}
 	return v
 }
 
-func (j *Judge) decide(r *http.Request, client admission.Client, now time.Time) Verdict {
-	decision := j.door.Decide(&admission.Request{
-		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Host: r.Host,
-		Headers: admission.HeadersOf(r.Header), Client: client, Now: now,
-	}, admission.Facts{Kind: j.kind, Loopback: j.settings.policy.Dev})
+func (j *Judge) decide(r *admission.Request) Verdict {
+	decision := j.door.Decide(r, admission.Facts{Kind: j.kind, Loopback: j.settings.policy.Dev})
 	switch d := decision.(type) {
 	case *admission.Allow:
-		return j.allow(r, d, client, now)
+		return j.allow(r, d)
 	case *admission.Refuse:
 		return Verdict{Do: Refuse, Code: d.Code, Detail: d.Detail, Upgrade: d.Upgrade, Protocol: d.Protocol}
 	}
@@ -64,11 +57,11 @@ func (j *Judge) kind(name string) (abi.KindOptions, bool) {
 	return k, ok
 }
 
-func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Client, now time.Time) Verdict {
+func (j *Judge) allow(r *admission.Request, d *admission.Allow) Verdict {
 	switch d.Route.Target {
 	case admission.TargetDevToken:
 		token, err := admission.Mint(j.settings.secret, admission.Claims{
-			User: d.Route.User, IssuedAt: now, Expires: now.Add(devTokenLife),
+			User: d.Route.User, IssuedAt: r.Now, Expires: r.Now.Add(devTokenLife),
 			Audience: j.settings.policy.Audience, Issuer: j.settings.policy.Issuer,
 		})
 		if err != nil {
@@ -84,11 +77,11 @@ func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Clie
 		return Verdict{Do: Refuse, Code: abi.CodeNotFound}
 	}
 	v := Verdict{
-		Kind: d.Route.Kind, Room: d.Route.Room, Path: d.Route.Sub, Query: r.URL.RawQuery,
+		Kind: d.Route.Kind, Room: d.Route.Room, Path: d.Route.Sub, Query: r.Query,
 		User: d.Identity.User, Claims: string(d.Identity.Claims), Protocol: d.Protocol,
 	}
-	if client.Address.IsValid() {
-		v.Address = client.Address.String()
+	if r.Client.Address.IsValid() {
+		v.Address = r.Client.Address.String()
 	}
 	if !d.Identity.Expires.IsZero() {
 		v.Expires = d.Identity.Expires.UnixMilli()
@@ -102,13 +95,4 @@ func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Clie
 		return Verdict{Do: Refuse, Code: abi.CodeNotFound}
 	}
 	return v
-}
-
-// clientOf finds the client: the platform sets CF-Connecting-IP itself, whatever a client sends.
-func clientOf(r *http.Request) admission.Client {
-	c := admission.Client{TLS: r.URL.Scheme == "https"}
-	if a, err := netip.ParseAddr(r.Header.Get("Cf-Connecting-Ip")); err == nil {
-		c.Address = a.Unmap().WithZone("")
-	}
-	return c
 }

@@ -2,14 +2,9 @@ package verdict
 
 import (
 	"encoding/json"
-	"net/url"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 )
-
-// Header carries an encoded [Verdict] from the front to its glue: an answer with a body would
-// end the Go instance, which is used again for the next request.
-const Header = "Oriel-Verdict"
 
 // What the glue does.
 const (
@@ -46,11 +41,11 @@ type Verdict struct {
 	Token   string   `json:"token,omitempty"`
 }
 
-// Encode returns the header's value: JSON, percent-encoded because a header holds ASCII only.
+// Encode returns the verdict as JSON.
 func (v Verdict) Encode() string {
 	b, err := json.Marshal(v)
 	if err != nil { // a struct of texts and numbers always has a form
 		panic(err)
 	}
-	return url.PathEscape(string(b))
+	return string(b)
 }
