@@ -6,7 +6,7 @@ import { closeReason } from "../host/code.ts";
 import { shardOf } from "../host/notice.ts";
 import { refusedOf, refuseSocket } from "../host/refused.ts";
 import type { Service } from "../host/service.ts";
-import { visitHeader, visitValue } from "../host/visit.ts";
+import { roomHeaders, visitHeader, visitValue } from "../host/visit.ts";
 import { billResponse } from "./bill.ts";
 import type { Front, Settings } from "./front.ts";
 import type { Verdict } from "./verdict.ts";
@@ -22,8 +22,8 @@ export interface Deployment extends Service {
   assets: Fetcher | undefined;
 }
 
-/** Fields that no room gets: credentials, and what only the front may say. */
-const stripped = ["authorization", "cookie", "sec-websocket-protocol", visitHeader];
+/** What an upgrade asks an object for: all that it has to know is in the visit. */
+const origin = "https://room.invalid/";
 
 export async function serve(request: Request, s: Deployment): Promise<Response> {
   const { pathname } = new URL(request.url);
@@ -60,14 +60,11 @@ async function within(limit: RateLimit, key: string): Promise<boolean> {
 }
 
 async function forward(request: Request, s: Deployment, v: Verdict): Promise<Response> {
-  const headers = new Headers(request.headers);
-  for (const name of stripped) headers.delete(name);
-  headers.set(visitHeader, visitValue(v as Parameters<typeof visitValue>[0]));
   let answer: Response;
   try {
     const object = s.room(v.kind ?? "", v.room ?? "");
     if (object === undefined) return refuse({ ...v, upgrade: v.to === "socket" }, codes.unknownKind);
-    answer = await object.fetch(new Request(request, { headers }));
+    answer = await object.fetch(visiting(request, v));
   } catch (fault) {
     // The object was reset under the request, or the platform has too much to do.
     console.error(JSON.stringify({ msg: "the object failed", room: `${v.kind}/${v.room}`, error: String(fault) }));
@@ -75,6 +72,18 @@ async function forward(request: Request, s: Deployment, v: Verdict): Promise<Res
   }
   const refused = await refusedOf(answer);
   return refused === undefined ? answer : refuseSocket(refused, v.protocol ?? "");
+}
+
+/** The request as the object gets it: what a room may see, and who comes. Credentials are left behind. */
+function visiting(request: Request, v: Verdict): Request {
+  const visit = visitValue(v as Parameters<typeof visitValue>[0]);
+  if (v.to === "socket") return new Request(origin, { headers: { upgrade: "websocket", [visitHeader]: visit } });
+  const headers = new Headers({ [visitHeader]: visit });
+  for (const name of roomHeaders) {
+    const value = request.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  return new Request(request, { headers });
 }
 
 /** Where a user is. */
