@@ -80,7 +80,7 @@ test-race: $(MODULE) $(PAGE) | tools ## Go again, under the race detector
 # nothing (go.dev/issue/75804), and does on busy machines.
 FUZZTIME ?= 30000x
 test-fuzz: | tools ## every fuzz target for FUZZTIME each
-	@grep -rlE '^func Fuzz' --include='*_test.go' rooms runtime selfhost | xargs -n1 dirname | sort -u | while read -r dir; do \
+	@grep -rlE '^func Fuzz' --include='*_test.go' rooms runtime selfhost edge | xargs -n1 dirname | sort -u | while read -r dir; do \
 		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | sed 's/func //'); do \
 			echo "fuzz $$dir $$target"; \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$dir >.fuzz.log 2>&1 || { cat .fuzz.log; exit 1; }; \

@@ -26,6 +26,9 @@ import { StartError } from "./trap.ts";
 import type { Turn } from "./turn.ts";
 import { stringOf } from "./wire.ts";
 
+/** How long the presence objects may hear late of who came and went, in ms. */
+const noteDelay = 100;
+
 /** What an object has done since it woke, for the report. */
 export interface Ledger {
   turns: number;
@@ -57,6 +60,7 @@ export class Living implements Effects {
   #telling = false;
   #outboxFailures = 0;
   #rollFailures = 0;
+  #noting = false;
   #commits = 0;
   #ticks: (() => undefined) | undefined;
   #failures = 0;
@@ -107,7 +111,7 @@ export class Living implements Effects {
     });
     if (service.presence(0) !== undefined)
       this.#roll = new Roll(store, this.room.table.users, this.numbers, this.#journal);
-    this.#schedule.assume(state, this.#nextExpiry());
+    this.#schedule.assume(state, sockets.expiry);
     if (kind.protocols.some(pings))
       ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'));
     if (store.outbox(1).length > 0) this.#schedule.outbox = Date.now();
@@ -198,7 +202,7 @@ export class Living implements Effects {
 
   /** Takes note of a new socket: its credential may end. */
   expect(s: Socket): void {
-    if (s.expires !== 0) this.#schedule.arm(this.state, this.#nextExpiry());
+    if (s.expires !== 0) this.#schedule.arm(this.state, this.#sockets.expiry);
   }
 
   /** Ends a connection in the room's place; the room hears of it. */
@@ -303,13 +307,7 @@ export class Living implements Effects {
     this.#tell();
     this.#note();
     this.#announce();
-    this.#schedule.arm(this.state, this.#nextExpiry());
-  }
-
-  #nextExpiry(): number {
-    let next = 0;
-    for (const s of this.#sockets.all()) if (s.expires !== 0 && (next === 0 || s.expires < next)) next = s.expires;
-    return next;
+    this.#schedule.arm(this.state, this.#sockets.expiry);
   }
 
   /** Executes what waits in the outbox; what fails is tried again by the alarm. */
@@ -334,8 +332,9 @@ export class Living implements Effects {
   }
 
   /**
-   * Writes down who came and went: in the turn's own commit if it has one, else once its answer has left,
-   * which a write would hold back. If the object dies between, its next start finds the difference.
+   * Writes down who came and went: in the turn's own commit if it has one, else a moment later, for all
+   * who came meanwhile, and not before the answer, which a write would hold back. If the object dies
+   * between, its next start finds the difference.
    */
   #note(): void {
     const roll = this.#roll;
@@ -346,7 +345,10 @@ export class Living implements Effects {
       roll.note();
       return;
     }
-    const later = scheduler.wait(0).then(() => {
+    if (this.#noting) return;
+    this.#noting = true;
+    const later = scheduler.wait(noteDelay).then(() => {
+      this.#noting = false;
       roll.note();
       this.#announce();
     });

@@ -18,14 +18,12 @@ import { refusedResponse } from "./refused.ts";
 import type { Service } from "./service.ts";
 import { end, endedByPeer, type Socket, Sockets } from "./sockets.ts";
 import { Store } from "./store.ts";
-import { type Visit, visitHeader, visitOf } from "./visit.ts";
+import { roomHeaders, type Visit, visitHeader, visitOf } from "./visit.ts";
 import { maxFirstMessage, type Stranger, Waiting } from "./waiting.ts";
 import { byteLength, bytesOf } from "./wire.ts";
 
 /** How long a client of the session protocol may wait with its hello, in ms. */
 export const helloTimeout = 10_000;
-/** The fields of a request that a room sees; credentials are not among them. */
-const requestHeaders = ["accept", "content-type", "idempotency-key"];
 
 const noBytes = new Uint8Array(0);
 
@@ -261,7 +259,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service, socket
       const body = await bodyOf(request);
       if (body === undefined) return errorResponse(codes.tooLarge, 0, "body");
       const headers: Header[] = [];
-      for (const name of requestHeaders) {
+      for (const name of roomHeaders) {
         const value = request.headers.get(name) ?? "";
         if (byteLength(value) > limits.maxHeader) return errorResponse(codes.tooLarge, 0, name);
         if (value !== "") headers.push({ name, value });

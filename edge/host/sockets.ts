@@ -35,6 +35,10 @@ export class Sockets {
   readonly #ctx: DurableObjectState;
   readonly #most: number | undefined;
   readonly #byID = new Map<bigint, Socket>();
+  /** What their envelopes say, for as long as the platform hands out the same socket. */
+  readonly #ids = new WeakMap<WebSocket, bigint>();
+  /** {@link expiry}; undefined if it has to be looked for. */
+  #expiry: number | undefined = 0;
   #held: { id: bigint; frames: (string | Uint8Array)[]; close: CloseEffect | undefined } | undefined;
   readonly #adopted = new Map<bigint, Envelope>();
   readonly #leaving = new Map<bigint, { ws: WebSocket; effect: CloseEffect }>();
@@ -124,12 +128,15 @@ export class Sockets {
   #put(id: bigint, ws: WebSocket, protocol: string, expires: number, heard: number): Socket {
     const s: Socket = { id, ws, protocol, expires, heard, bucket: new Bucket(), hello: undefined };
     this.#byID.set(id, s);
+    this.#ids.set(ws, id);
+    if (expires !== 0 && this.#expiry !== undefined && (this.#expiry === 0 || expires < this.#expiry))
+      this.#expiry = expires;
     return s;
   }
 
   /** The connection of a socket, by its envelope. */
   idOf(ws: WebSocket): bigint | undefined {
-    return envelopeOf(ws.deserializeAttachment())?.connection.id;
+    return this.#ids.get(ws) ?? envelopeOf(ws.deserializeAttachment())?.connection.id;
   }
 
   /** Writes a connection down, so that it outlives the object's memory. */
@@ -192,8 +199,19 @@ export class Sockets {
   #take(id: bigint): Socket | undefined {
     const s = this.#byID.get(id);
     this.#byID.delete(id);
+    if (s !== undefined && s.expires !== 0 && s.expires === this.#expiry) this.#expiry = undefined;
     s?.hello?.();
     return s;
+  }
+
+  /** When the first of the credentials ends, milliseconds since 1970; 0 if none does. */
+  get expiry(): number {
+    if (this.#expiry === undefined) {
+      this.#expiry = 0;
+      for (const { expires } of this.all())
+        if (expires !== 0 && (this.#expiry === 0 || expires < this.#expiry)) this.#expiry = expires;
+    }
+    return this.#expiry;
   }
 
   /** When a client was last heard, by its messages and by the automatic answers to its pings. */

@@ -108,7 +108,7 @@ const closes: [name: string, attack: () => Promise<Client>, code: number, reason
   ["deep nesting", says("[".repeat(30_000)), 4204, "malformed"],
   ["unknown type", says('{"type":"greetings"}'), 4204, "malformed"],
   ["publish before hello", says(publish(1)), 4205, "wrong_order"],
-  ["second hello", says(hello, hello), 4205, "wrong_order"],
+  ["nothing but hello", says(...Array<string>(300).fill(hello)), 4005, "rate_limited"],
   ["a frame of the other sort", says(new TextEncoder().encode(hello)), 4215, "unsupported_encoding"],
   [
     "binary nonsense",
@@ -192,6 +192,7 @@ for (const [name, message, code] of [
   ["absurd number", '{"type":"request","id":1e400,"event":"x"}', "malformed"],
   ["unknown event", '{"type":"request","id":9,"event":"oriel.nothing"}', "unknown_event"],
   ["a gap in the numbers", publish(9), "out_of_order"],
+  ["more unasked", '{"type":"more"}', "wrong_order"],
   ["numbers far ahead", publish(Number.MAX_SAFE_INTEGER), "too_many_open"],
 ] as const) {
   test(`${name}: ${code}, and the connection stays`, async () => {
@@ -204,6 +205,16 @@ for (const [name, message, code] of [
     await goesOn();
   });
 }
+
+test("second hello: welcomed again, and the connection stays", async () => {
+  const c = await join();
+  c.send(hello);
+  await frame(c, '"welcome"');
+  c.send(publish(1));
+  await frame(c, '"ack"');
+  await c.end();
+  await goesOn();
+});
 
 test("invalid UTF-8: the platform replaces it, and what comes of that is well-formed", async () => {
   const c = await join();

@@ -320,7 +320,7 @@ func TestDev(t *testing.T) {
 type oddKeys []string
 
 func (k oddKeys) Algorithms() []string      { return k }
-func (oddKeys) Lookup(string, string) []any { return nil }
+func (oddKeys) Lookup(string, string) []Key { return nil }
 
 func TestNew(t *testing.T) {
 	good := Secrets{testSecret(t, "", "k")}
