@@ -37,6 +37,10 @@ function eventSize(e: RoomEvent): number {
     }
     case "told":
       return 64 + e.fromKind.length + e.fromRoom.length + e.data.length;
+    case "presence":
+      return e.users.reduce((n, u) => n + 8 + byteLength(u.user), 32);
+    case "notified":
+      return 64 + e.fromKind.length + e.fromRoom.length + e.event.length + e.data.length;
     case "close":
       return 32 + byteLength(e.reason);
     default:

@@ -4,6 +4,7 @@ import { cutReason, echoCode } from "./code.ts";
 import type { Connection } from "./connection.ts";
 import type { CloseEffect } from "./effect.ts";
 import { type Envelope, type EnvelopeState, envelopeBytes, envelopeOf } from "./envelope.ts";
+import type { Device } from "./newest.ts";
 import { pings } from "./ping.ts";
 import type { Refused } from "./refused.ts";
 import { closeEvent } from "./table.ts";
@@ -98,10 +99,10 @@ export class Sockets {
    * Accepts a socket. False if the object has as many as it may: those count, too, that are no connections any
    * more and not closed yet.
    */
-  accept(ws: WebSocket): boolean {
+  accept(ws: WebSocket, device = ""): boolean {
     if (this.#most !== undefined && this.#ctx.getWebSockets().length >= this.#most) return false;
     try {
-      this.#ctx.acceptWebSocket(ws);
+      this.#ctx.acceptWebSocket(ws, device === "" ? [] : [device]); // a tag outlives the object's memory
       return true;
     } catch {
       return false;
@@ -242,6 +243,18 @@ export class Sockets {
       users.join(user, since);
     }
     return users;
+  }
+
+  /** The connections of a user, without taking anything in. */
+  devices(user: string): Device[] {
+    const found: Device[] = [];
+    for (const ws of this.#ctx.getWebSockets()) {
+      const v = envelopeOf(ws.deserializeAttachment());
+      if (v?.state !== "open" || v.connection.user !== user) continue;
+      const [device = ""] = this.#ctx.getTags(ws);
+      found.push({ id: v.connection.id, device, since: v.connection.since });
+    }
+    return found;
   }
 
   #gone(ws: WebSocket): void {

@@ -1,8 +1,9 @@
 // What the worker does with a request after the front has judged it.
 
-import { codes } from "../host/abi.gen.ts";
-import { errorResponse } from "../host/answers.ts";
+import { codes, limits } from "../host/abi.gen.ts";
+import { bodyOf, errorResponse } from "../host/answers.ts";
 import { closeReason } from "../host/code.ts";
+import { validNotification } from "../host/event.ts";
 import { shardOf } from "../host/notice.ts";
 import { refusedOf, refuseSocket } from "../host/refused.ts";
 import type { Service } from "../host/service.ts";
@@ -44,6 +45,8 @@ export async function serve(request: Request, s: Deployment): Promise<Response> 
       return forward(request, s, v);
     case "presence":
       return presence(s, v.user ?? "");
+    case "notify":
+      return notify(request, s, v);
     default:
       return refuse(v, v.code ?? codes.internal, 0, v.detail);
   }
@@ -113,6 +116,35 @@ async function presence(s: Deployment, user: string): Promise<Response> {
     console.error(JSON.stringify({ msg: "the presence object failed", error: String(fault) }));
   }
   return errorResponse(codes.roomUnavailable, 1000, "presence");
+}
+
+/** Says the body of a request to a user on all devices. */
+export async function notify(request: Request, s: Pick<Service, "presence">, v: Verdict): Promise<Response> {
+  const event = new URLSearchParams(v.query).get("event") ?? "";
+  if (!validNotification(event)) return errorResponse(codes.invalid);
+  const data = await bodyOf(request, limits.maxNotify);
+  if (data === undefined) return errorResponse(codes.tooLarge);
+  const binary = request.headers.get("content-type") === "application/octet-stream";
+  if (!binary && data.length > 0 && !isJSON(data)) return errorResponse(codes.malformed);
+  try {
+    const object = s.presence(shardOf(v.user ?? ""));
+    if (object === undefined) return errorResponse(codes.notFound);
+    const encoding = binary ? "binary" : "text";
+    const devices = await object.notify(v.user ?? "", { fromKind: "", fromRoom: "", event, encoding, data });
+    if (devices !== undefined) return Response.json({ devices }, { headers: { "cache-control": "no-store" } });
+  } catch (fault) {
+    console.error(JSON.stringify({ msg: "the presence object failed", error: String(fault) }));
+  }
+  return errorResponse(codes.roomUnavailable, 1000, "presence");
+}
+
+function isJSON(b: Uint8Array): boolean {
+  try {
+    JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A browser does not show its page the status of a failed upgrade: its socket is opened and closed. */

@@ -90,6 +90,8 @@ func (j *Judge) allow(r *head, d *admission.Allow) Verdict {
 		return Verdict{Do: Token, Token: token}
 	case admission.TargetUserPresence:
 		return Verdict{Do: Presence, User: d.Route.User}
+	case admission.TargetUserNotify:
+		return Verdict{Do: Notify, User: d.Route.User, Query: r.Query}
 	case admission.TargetRoom:
 	case admission.TargetRoomPresence: // the room knows best, with grace times
 		d.Route.Sub = "/presence"

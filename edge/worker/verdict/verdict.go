@@ -17,6 +17,8 @@ const (
 	Wait = "wait"
 	// Presence asks where User is, who need not be the one who asks.
 	Presence = "presence"
+	// Notify says the body of the request to User, on all devices.
+	Notify = "notify"
 )
 
 // A Verdict says what is to be done with a request. The names in JSON are those that the room's
