@@ -29,13 +29,13 @@ func judge(t *testing.T, change func(*verdict.Settings)) *verdict.Judge {
 	return j
 }
 
-func token(t *testing.T) string {
+func token(t *testing.T, actions ...string) string {
 	t.Helper()
 	key, err := admission.NewSecret("", []byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := admission.Mint(key, admission.Claims{User: "änn", IssuedAt: now, Expires: now.Add(time.Hour)})
+	text, err := admission.Mint(key, admission.Claims{User: "änn", IssuedAt: now, Expires: now.Add(time.Hour), Actions: actions})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +76,10 @@ func TestJudge(t *testing.T) {
 		{"where a user is", "GET", "https://edge.test/v1/presence/%C3%A4nn", []string{"authorization", "Bearer " + token(t)},
 			verdict.Verdict{Do: verdict.Presence, User: "änn"}},
 		{"where a user is, without a credential", "GET", "https://edge.test/v1/presence/bob", nil, verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeUnauthenticated}},
+		{"saying something to a user", "POST", "https://edge.test/v1/users/b%C3%B6b/notify?event=e", []string{"authorization", "Bearer " + token(t, "notify")},
+			verdict.Verdict{Do: verdict.Notify, User: "böb", Query: "event=e"}},
+		{"the same, without the action", "POST", "https://edge.test/v1/users/bob/notify?event=e", []string{"authorization", "Bearer " + token(t)},
+			verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeForbidden, Detail: "the credential does not allow this"}},
 		{"who is in a room", "GET", "https://edge.test/v1/rooms/chat/lobby/presence", []string{"authorization", "Bearer " + token(t)},
 			verdict.Verdict{Do: verdict.Request, Kind: "chat", Room: "lobby", Path: "/presence", User: "änn", Expires: now.Add(time.Hour).UnixMilli()}},
 		{"a token in a cookie", "GET", "https://edge.test/v1/rooms/chat/lobby", []string{"origin", "https://edge.test", "cookie", "a=1, 2; oriel=" + token(t)},
