@@ -27,7 +27,8 @@ func (journal) Request(*session.Room, *session.Member, session.Request) (session
 	return session.JSON(`"` + version + `"`), nil
 }
 
-// friends watches whom its members name, and says what it hears of them as ephemeral events.
+// friends watches whom its members name, and says what it hears of them as events, so that nobody misses one
+// between two nodes.
 type friends struct{}
 
 func (friends) Publish(room *session.Room, _ *session.Member, p session.Publish) (session.Event, error) {
@@ -52,7 +53,7 @@ func (friends) Presence(room *session.Room, users []abi.UserPresence) {
 		if u.Online {
 			state = "online"
 		}
-		if _, err := room.Emit(session.Event{Name: state, From: u.User, Ephemeral: true}); err != nil {
+		if _, err := room.Emit(session.Event{Name: state, From: u.User}); err != nil {
 			room.Log(abi.LogError, err.Error())
 		}
 	}
