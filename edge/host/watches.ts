@@ -27,6 +27,8 @@ interface Row {
 export class Watches {
   readonly #store: Store;
   readonly #rows = new Map<string, Row>();
+  /** Those of #rows that are not told. */
+  readonly #waiting = new Map<string, Row>();
   /** What the room has to hear: the newest state of each. */
   #due = new Map<string, boolean>();
   #telling = false;
@@ -35,7 +37,13 @@ export class Watches {
   constructor(store: Store) {
     this.#store = store;
     for (const row of store.read("SELECT * FROM oriel_watch"))
-      this.#rows.set(String(row.user), { active: row.active === 1, told: row.told === 1, online: row.online === 1 });
+      this.#set(String(row.user), { active: row.active === 1, told: row.told === 1, online: row.online === 1 });
+  }
+
+  #set(user: string, row: Row): void {
+    this.#rows.set(user, row);
+    if (row.told) this.#waiting.delete(user);
+    else this.#waiting.set(user, row);
   }
 
   /**
@@ -43,9 +51,11 @@ export class Watches {
    * commits both or neither. A start asks for everybody anew, and forgets the others.
    */
   take(turn: Turn): void {
+    const starts = turn.events[0]?.type === "start" && this.#rows.size > 0;
+    if (!starts && !turn.effects.some((e) => e.type === "watch")) return;
     const effects = turn.effects.filter((e): e is WatchEffect => e.type === "watch");
     const wanted = new Map<string, boolean>();
-    if (turn.events[0]?.type === "start") {
+    if (starts) {
       this.#due.clear();
       for (const [user, row] of this.#rows) if (row.active) wanted.set(user, false);
     }
@@ -62,7 +72,7 @@ export class Watches {
   }
 
   #put(user: string, row: Row): void {
-    this.#rows.set(user, row);
+    this.#set(user, row);
     const { active, told, online } = row;
     this.#store.write(
       "INSERT OR REPLACE INTO oriel_watch VALUES (?, ?, ?, ?)",
@@ -75,6 +85,7 @@ export class Watches {
 
   #drop(user: string): void {
     this.#rows.delete(user);
+    this.#waiting.delete(user);
     this.#store.write("DELETE FROM oriel_watch WHERE user = ?", user);
   }
 
@@ -95,6 +106,7 @@ export class Watches {
 
   /** What the room has to hear now. */
   takeDue(): UserState[] {
+    if (this.#due.size === 0) return [];
     const due = [...this.#due].map(([user, online]) => ({ user, online }));
     this.#due = new Map();
     return due;
@@ -108,11 +120,7 @@ export class Watches {
 
   /** Something waits to be told, and nothing is under way. */
   get ready(): boolean {
-    return !this.#telling && this.#waiting().length > 0;
-  }
-
-  #waiting(): [string, Row][] {
-    return [...this.#rows].filter(([, row]) => !row.told);
+    return !this.#telling && this.#waiting.size > 0;
   }
 
   /** Tells the presence objects what waits. Returns false if something was not heard. */
@@ -120,7 +128,7 @@ export class Watches {
     this.#telling = true;
     try {
       const byShard = new Map<number, [string, Row][]>();
-      for (const [user, row] of this.#waiting().slice(0, batch)) {
+      for (const [user, row] of [...this.#waiting].slice(0, batch)) {
         const shard = shardOf(user);
         byShard.set(shard, [...(byShard.get(shard) ?? []), [user, row]]);
       }
