@@ -38,6 +38,20 @@ func TestNotified(t *testing.T) {
 	})
 }
 
+// TestForgedNotification: no member can say what only rooms and backends say.
+func TestForgedNotification(t *testing.T) {
+	each(t, session.Options{}, func(t *testing.T, h *parlorHost) {
+		ann, bob := h.join("ann"), h.join("bob")
+		ann.read()
+		bob.read()
+		ann.say(protocol.ClientMessage{Type: protocol.TypeSignal, Event: session.NotifyPrefix + "mention"})
+		ann.want("error unknown_event")
+		if got := bob.got(); len(got) != 0 {
+			t.Errorf("bob heard %q", got)
+		}
+	})
+}
+
 // circle is a kind that watches users and takes its notifications itself.
 type circle struct{}
 
