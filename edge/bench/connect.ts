@@ -9,9 +9,9 @@ import { hs256 } from "./tokens.ts";
 const settle = 150;
 /** Connections are spread over so many rooms, so that none is large. */
 const rooms = 16;
-const rounds = 120;
+const rounds = 100;
 /** Connects that are not counted, each right behind the other. */
-const warmUp = 250;
+const warmUp = 200;
 
 /**
  * Connects in turn, a new user each time: through the worker, and through a bare one before empty
