@@ -52,7 +52,8 @@ $(EDGE): $(PAGE)
 edge: node_modules/.package-lock.json $(EDGE) ## the same rooms under workerd, no account needed (ORIEL_EDGE_LISTEN)
 	edge/dev.sh
 
-deploy: node_modules/.package-lock.json $(EDGE) ## build for Cloudflare and deploy with wrangler (ORIEL_ENV: an environment of wrangler.toml)
+deploy: node_modules/.package-lock.json $(EDGE) ## build for Cloudflare, check the size (ORIEL_UPLOAD_LIMIT) and deploy (ORIEL_ENV: an environment of wrangler.toml)
+	npm run --silent size:edge
 	npx wrangler deploy --env "$${ORIEL_ENV:-}"
 
 generate: ## tables for TypeScript, from Go
@@ -93,8 +94,9 @@ torture: | tools ## break a cluster's nodes, links and Redis, ORIEL_TORTURE_ROUN
 test-client: node_modules/.package-lock.json ## the TypeScript client
 	npm run --silent test:client
 
-test-edge: node_modules/.package-lock.json $(MODULE) ## the Durable Object host under workerd
+test-edge: node_modules/.package-lock.json $(MODULE) ## the Durable Object host under workerd; what a deployment uploads
 	npm run --silent test:edge
+	npm run --silent size:edge
 
 test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in real Chromium
 	ORIEL_BIN=$(CURDIR)/bin/oriel npm run --silent test:browser

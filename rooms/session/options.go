@@ -35,8 +35,9 @@ type Options struct {
 	// most 5 minutes. Default 5 s; below 0: not at all.
 	PresenceGrace time.Duration
 
-	// HelloTimeout is how long a connection may stay silent before hello, 1 s to 1 minute.
-	// Default 10 s.
+	// HelloTimeout is how long a connection may stay silent before hello, 1 s to 1 minute. Default 10 s,
+	// which hosts see to themselves; a shorter one costs the room an alarm, and so a write, for
+	// a connect, a longer one has no effect at a host that waits for 10 s.
 	HelloTimeout time.Duration
 	// Heartbeat is what clients are asked to ping by, 1 s to 10 minutes; it should be the
 	// host's own. Default 25 s; below 0: no pings are asked for.
