@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +120,9 @@ func (r *room) notify(e *abi.NotifyEffect) {
 		r.s.stats.notifiesLost.Add(1)
 		return
 	}
-	r.notices = append(r.notices, e)
+	waiting := *e
+	waiting.Data = slices.Clone(e.Data) // the effect is a part of all that its turn wants
+	r.notices = append(r.notices, &waiting)
 	r.noticeBytes += len(e.Data)
 	if !r.notifying {
 		r.notifying = true
