@@ -7,6 +7,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/host"
+	"github.com/oriel-rooms/oriel/selfhost/gateway"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -167,6 +168,8 @@ func (r *room) dropGuest() {
 // disown turns the owner's view of the room into a gateway's: only this node's connections are left.
 // It returns the gateways that were attached.
 func (r *room) disown(hint string) (fronts []*front) {
+	var ended []*gateway.Connection
+	defer func() { r.left(ended) }()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var own host.Table
@@ -176,7 +179,7 @@ func (r *room) disown(hint string) (fronts []*front) {
 		}
 	}
 	r.table = own
-	r.dropEnded()
+	ended = r.dropEnded()
 	for _, f := range r.fronts {
 		f.gone = true
 		fronts = append(fronts, f)
