@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -288,4 +289,66 @@ func TestWatchMoves(t *testing.T) {
 			c.until(fmt.Sprint("friends/one poke hey", i))
 		}
 	}
+}
+
+// TestWatchHammer has users come and go, and rooms sleep and move; when all is still, every room has said
+// what is true.
+func TestWatchHammer(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	g := rand.New(rand.NewPCG(seed, 0))
+	var all census
+	nodes := []string{"a", "b", "c"}
+	f := newFleetWith(t, friendly(rooms.Options{SleepAfter: time.Millisecond}), &all, nodes...)
+	const watchers, users, steps = 6, 5, 150
+	var mu sync.Mutex // guards seen
+	seen := make([]map[string]string, watchers)
+	for i := range watchers {
+		seen[i] = make(map[string]string)
+		c := f.nodes[nodes[i%3]].dial("friends", fmt.Sprint("w", i), fmt.Sprint("ann", i))
+		for u := range users {
+			c.send(fmt.Sprint("watch user", u))
+		}
+		go func() {
+			for {
+				_, b, err := c.ws.Read(context.Background())
+				if err != nil {
+					return
+				}
+				if user, state, ok := strings.Cut(string(b), " "); ok && strings.HasPrefix(user, "user") {
+					mu.Lock()
+					seen[i][user] = state
+					mu.Unlock()
+				}
+			}
+		}()
+	}
+	here := make(map[int]*client)
+	for range steps {
+		switch u := g.IntN(users); g.IntN(12) {
+		default:
+			if c := here[u]; c != nil {
+				_ = c.ws.CloseNow()
+				delete(here, u)
+			} else {
+				here[u] = f.nodes[nodes[g.IntN(3)]].dial("friends", fmt.Sprint("home", g.IntN(3)), fmt.Sprint("user", u))
+			}
+		case 0, 1:
+			f.place(nodes[g.IntN(3)], store.RoomID{Kind: "friends", Name: fmt.Sprint("w", g.IntN(watchers))})
+		case 2: // a notification to somebody who may be gone
+			_, _ = f.nodes["a"].scheduler.Notify(context.Background(), fmt.Sprint("user", u), &abi.NotifiedEvent{Event: "e", Encoding: abi.Text})
+		}
+	}
+	await(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range watchers {
+			for u := range users {
+				if want := fmt.Sprint(here[u] != nil); seen[i][fmt.Sprint("user", u)] != want {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }
