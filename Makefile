@@ -52,7 +52,8 @@ $(EDGE): $(PAGE)
 edge: node_modules/.package-lock.json $(EDGE) ## the same rooms under workerd, no account needed (ORIEL_EDGE_LISTEN)
 	edge/dev.sh
 
-deploy: node_modules/.package-lock.json $(EDGE) ## build for Cloudflare and deploy with wrangler (ORIEL_ENV: an environment of wrangler.toml)
+deploy: node_modules/.package-lock.json $(EDGE) ## build for Cloudflare, check the size (ORIEL_UPLOAD_LIMIT) and deploy (ORIEL_ENV: an environment of wrangler.toml)
+	npm run --silent size:edge
 	npx wrangler deploy --env "$${ORIEL_ENV:-}"
 
 generate: ## tables for TypeScript, from Go
@@ -80,7 +81,7 @@ test-race: $(MODULE) $(PAGE) | tools ## Go again, under the race detector
 # nothing (go.dev/issue/75804), and does on busy machines.
 FUZZTIME ?= 30000x
 test-fuzz: | tools ## every fuzz target for FUZZTIME each
-	@grep -rlE '^func Fuzz' --include='*_test.go' rooms runtime selfhost | xargs -n1 dirname | sort -u | while read -r dir; do \
+	@grep -rlE '^func Fuzz' --include='*_test.go' rooms runtime selfhost edge | xargs -n1 dirname | sort -u | while read -r dir; do \
 		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | sed 's/func //'); do \
 			echo "fuzz $$dir $$target"; \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$dir >.fuzz.log 2>&1 || { cat .fuzz.log; exit 1; }; \
@@ -93,8 +94,9 @@ torture: | tools ## break a cluster's nodes, links and Redis, ORIEL_TORTURE_ROUN
 test-client: node_modules/.package-lock.json ## the TypeScript client
 	npm run --silent test:client
 
-test-edge: node_modules/.package-lock.json $(MODULE) ## the Durable Object host under workerd
+test-edge: node_modules/.package-lock.json $(MODULE) ## the Durable Object host under workerd; what a deployment uploads
 	npm run --silent test:edge
+	npm run --silent size:edge
 
 test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in real Chromium
 	ORIEL_BIN=$(CURDIR)/bin/oriel npm run --silent test:browser

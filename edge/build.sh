@@ -4,6 +4,7 @@
 #   edge/build.sh app       the front, the modules of edge/modules.toml, the entry, the page; brings
 #                           the classes and migrations in wrangler.toml up to date
 #   edge/build.sh test      the modules of the host's tests, and a worker with two modules
+#   edge/build.sh bench     the front that the benchmarks compare with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -62,8 +63,11 @@ test)
 	CGO_ENABLED=0 GOOS=js GOARCH=wasm go build -trimpath -ldflags="-s -w" -o edge/build/two/front.wasm ./edge/worker
 	glue edge/build/two
 	;;
+bench)
+	CGO_ENABLED=0 GOOS=js GOARCH=wasm go build -trimpath -ldflags="-s -w" -o edge/build/bench/es256.wasm ./edge/bench/es256
+	;;
 *)
-	echo "usage: edge/build.sh app|test" >&2
+	echo "usage: edge/build.sh app|test|bench" >&2
 	exit 2
 	;;
 esac

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/oriel-rooms/oriel/rooms"
+	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/roomtest"
 )
 
@@ -92,4 +93,45 @@ func ExampleAlarmHandler() {
 	h.Advance(minute)
 	fmt.Println(ann.Texts())
 	// Output: [ring]
+}
+
+// Circle watches whom its members name, and hands on what others say to them.
+type Circle struct{}
+
+func (Circle) Message(room *rooms.Room, from *rooms.Connection, m rooms.Message) {
+	if err := room.Watch(string(m.Data)); err != nil {
+		from.Send(rooms.Text("not watched: " + err.Error()))
+		return
+	}
+	room.Notify(string(m.Data), "watched", rooms.Text(from.User()))
+}
+
+func (Circle) Presence(room *rooms.Room, users []abi.UserPresence) {
+	for _, u := range users {
+		room.Broadcast(rooms.Text(fmt.Sprintf("%s online: %t", u.User, u.Online)))
+	}
+}
+
+func (Circle) Notified(_ *rooms.Room, to *rooms.Connection, n rooms.Notified) {
+	to.Send(rooms.Text(n.Event + " by " + string(n.Data)))
+}
+
+// A room hears of the users whom it watches, and says something to a user on all devices. In a test
+// [roomtest.Host.SetOnline] is the rest of the service.
+func ExampleRoom_Watch() {
+	var t example
+	module := &rooms.Module{}
+	module.Register("circle", func() rooms.Kind { return Circle{} }, rooms.Options{})
+	h := roomtest.New(t, roomtest.Options{Module: module, Kind: "circle"})
+	ann := h.Connect("ann")
+	ann.Send("bob")
+	h.SetOnline("bob", true)
+	for _, n := range h.Notifies() {
+		fmt.Println(n.User, "is notified:", n.Event, string(n.Data))
+	}
+	ann.Notify("circle", "other", "watched", rooms.Text("cid"))
+	fmt.Println(ann.Texts())
+	// Output:
+	// bob is notified: watched ann
+	// [bob online: false bob online: true watched by cid]
 }

@@ -58,6 +58,8 @@ func FuzzTurn(f *testing.F) {
 		&abi.RequestEvent{ID: 7, Method: "GET"},
 		&abi.RejectedEvent{Code: 4209, Event: abi.AppendEvent(nil, &abi.TickEvent{})},
 		&abi.ToldEvent{FromKind: "k", FromRoom: "r"},
+		&abi.PresenceEvent{Users: []abi.UserPresence{{User: "ann", Online: true}}},
+		&abi.NotifiedEvent{Connection: 1, Event: "e", Encoding: abi.Text},
 	}}
 	f.Add(abi.AppendBatch(nil, &start), abi.AppendBatch(nil, &next))
 	f.Add(abi.AppendBatch(nil, &next), abi.AppendBatch(nil, &abi.Batch{Handle: 1, Events: []abi.Event{&abi.ForgetEvent{}}}))

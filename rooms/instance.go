@@ -203,6 +203,7 @@ func (i *Instance) start(t *abi.Batch, e *abi.StartEvent) *Room {
 	}
 	i.rooms.Set(t.Handle, r)
 	r.begin(t)
+	r.watchAgain()
 	if r.kind.start != nil {
 		r.kind.start.Start(r)
 	}
@@ -231,6 +232,8 @@ type handlers struct {
 	request  RequestHandler
 	rejected RejectedHandler
 	told     ToldHandler
+	presence PresenceHandler
+	notified NotifiedHandler
 }
 
 func resolve(k Kind) (h handlers) {
@@ -243,6 +246,8 @@ func resolve(k Kind) (h handlers) {
 	h.request, _ = k.(RequestHandler)
 	h.rejected, _ = k.(RejectedHandler)
 	h.told, _ = k.(ToldHandler)
+	h.presence, _ = k.(PresenceHandler)
+	h.notified, _ = k.(NotifiedHandler)
 	return h
 }
 
@@ -298,6 +303,12 @@ func (r *Room) handle1(e abi.Event) {
 	case *abi.ToldEvent:
 		if r.kind.told != nil {
 			r.kind.told.Told(r, Told{FromKind: e.FromKind, FromRoom: e.FromRoom, ID: e.ID, Data: e.Data})
+		}
+	case *abi.PresenceEvent:
+		r.presence(e.Users)
+	case *abi.NotifiedEvent:
+		if c := r.Connection(e.Connection); c != nil && r.kind.notified != nil {
+			r.kind.notified.Notified(r, c, Notified{FromKind: e.FromKind, FromRoom: e.FromRoom, Event: e.Event, Encoding: e.Encoding, Data: e.Data})
 		}
 	}
 }

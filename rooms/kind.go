@@ -62,6 +62,8 @@ type ToldHandler interface {
 	Told(room *Room, t Told)
 }
 
+// Further handlers stand where their subjects do: [PresenceHandler], [NotifiedHandler].
+
 // Alarm is what an alarm event says.
 type Alarm struct {
 	ScheduledMillis int64 // the time that was asked for, in milliseconds since 1970

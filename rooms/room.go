@@ -28,6 +28,7 @@ type Room struct {
 	seats       []Connection // made with the room, not used yet
 
 	storage store
+	watches map[string]struct{} // users; see Watch
 
 	// what the current turn brought
 	turn      uint64
@@ -37,6 +38,9 @@ type Room struct {
 	seeded    bool       // source has this turn's seed
 	storeAway bool
 	alarmSet  bool // this turn has set or cleared the alarm
+
+	notifiesIn uint64 // the turn that notifies counts in
+	notifies   int
 }
 
 // Kind is the name of the room's kind.

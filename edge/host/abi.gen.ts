@@ -40,6 +40,10 @@ export const limits = {
   maxAttempt: 4294967295,
   maxMissed: 4294967295,
   maxTell: 65536,
+  maxWatches: 1000,
+  maxNotify: 16384,
+  maxNotification: 48,
+  maxNotifies: 256,
   minTick: 10,
   maxTick: 60000,
   maxTime: 9007199254740991,
@@ -63,6 +67,8 @@ export const eventTypes = {
   rejected: 8,
   forget: 9,
   told: 10,
+  presence: 13,
+  notified: 14,
 } as const;
 
 /** Numbers of the types of effects. */
@@ -81,6 +87,8 @@ export const effectTypes = {
   respond: 12,
   tell: 13,
   join: 14,
+  watch: 15,
+  notify: 16,
 } as const;
 
 /** Numbers of the reasons of a start. */

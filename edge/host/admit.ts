@@ -6,7 +6,7 @@ import type { CloseEffect, RespondEffect } from "./effect.ts";
 import { type CloseEvent, type ConnectEvent, eventBytes, eventOf, type RequestEvent, type RoomEvent } from "./event.ts";
 import { maxOwed, maxOwedTurn } from "./owed.ts";
 import { maxTable, memberSize } from "./table.ts";
-import { byteLength, bytesOf, FieldError, isUTF8 } from "./wire.ts";
+import { byteLength, bytesOf, FieldError, isUTF8, maxUint64 } from "./wire.ts";
 
 /** What is left of a batch for events, beside a start event and rejections. */
 const maxBatchBytes = limits.maxBatch - maxTable - maxOwedTurn - (64 << 10);
@@ -37,6 +37,10 @@ function eventSize(e: RoomEvent): number {
     }
     case "told":
       return 64 + e.fromKind.length + e.fromRoom.length + e.data.length;
+    case "presence":
+      return e.users.reduce((n, u) => n + 8 + byteLength(u.user), 32);
+    case "notified":
+      return 64 + e.fromKind.length + e.fromRoom.length + e.event.length + e.data.length;
     case "close":
       return 32 + byteLength(e.reason);
     default:
@@ -56,6 +60,8 @@ export function checkEvent(e: RoomEvent): FieldError | undefined {
       if (e.data.length > limits.maxMessage) return new FieldError("limit", "message.data", "too large");
       if (e.encoding === "text" && !isUTF8(e.data)) return new FieldError("malformed", "message.data", "not UTF-8");
       return undefined;
+    case "connect":
+      if (fits(e)) return undefined;
   }
   try {
     eventOf(eventBytes(e));
@@ -63,6 +69,23 @@ export function checkEvent(e: RoomEvent): FieldError | undefined {
   } catch (fault) {
     return fault instanceof FieldError ? fault : new FieldError("malformed", `event.${e.type}`, String(fault));
   }
+}
+
+/** Reports whether a client is within the limits, so that its event need not be coded to find out. */
+function fits({ connection: c, query, address }: ConnectEvent): boolean {
+  return (
+    c.id > 0n &&
+    c.id <= maxUint64 &&
+    byteLength(c.user) <= limits.maxUser &&
+    c.claims.length <= limits.maxClaims &&
+    byteLength(c.protocol) <= limits.maxProtocol &&
+    Number.isSafeInteger(c.since) &&
+    c.since >= 0 &&
+    c.tags.length === 0 &&
+    c.attachment.length === 0 &&
+    byteLength(query) <= limits.maxQuery &&
+    byteLength(address) <= limits.maxAddress
+  );
 }
 
 /** Makes what a peer said at the end fit the ABI: a close event is never refused. */

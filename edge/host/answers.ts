@@ -56,15 +56,15 @@ export function roomResponse(a: RespondEffect): Response {
 /** How long a request waits for the room's answer, in ms. */
 export const requestTimeout = 30_000;
 
-/** Reads at most 1 MiB of a body; undefined if it is larger. */
-export async function bodyOf(r: Request): Promise<Uint8Array | undefined> {
-  if (Number(r.headers.get("content-length") ?? 0) > limits.maxBody) return undefined;
+/** Reads at most so many bytes of a body, by default 1 MiB; undefined if it is larger. */
+export async function bodyOf(r: Request, most: number = limits.maxBody): Promise<Uint8Array | undefined> {
+  if (Number(r.headers.get("content-length") ?? 0) > most) return undefined;
   if (r.body === null) return new Uint8Array(0);
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of r.body as ReadableStream<Uint8Array>) {
     size += part.length;
-    if (size > limits.maxBody) return undefined;
+    if (size > most) return undefined;
     parts.push(part);
   }
   const body = new Uint8Array(size);

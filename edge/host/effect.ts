@@ -4,7 +4,7 @@ import { effectTypes, limits } from "./abi.gen.ts";
 import { sendable } from "./code.ts";
 import { decodeID, decodeTags, encodeTags } from "./connection.ts";
 import { decodeEncoding, decodePayload, type Encoding, encodingNumber } from "./encoding.ts";
-import { decodeName } from "./event.ts";
+import { decodeName, decodeNotification, decodeUser } from "./event.ts";
 import { decodeHeaders, encodeHeaders, type Header } from "./header.ts";
 import { compareBytes, type Decoder, type Encoder } from "./wire.ts";
 
@@ -105,6 +105,23 @@ export interface JoinEffect {
   connection: bigint;
 }
 
+/** Has the room told whether a user is online, at every change, or no more. */
+export interface WatchEffect {
+  type: "watch";
+  user: string;
+  on: boolean;
+}
+
+/** Says something to a user, once on each device. */
+export interface NotifyEffect {
+  type: "notify";
+  user: string;
+  /** What it is about. */
+  event: string;
+  encoding: Encoding;
+  data: Uint8Array;
+}
+
 export type WriteEffect = PutEffect | DeleteEffect | DeleteRangeEffect;
 
 /** Effects that are delivered, not committed. */
@@ -117,7 +134,9 @@ export type DeliverEffect =
   | MuteEffect
   | TickEffect
   | RespondEffect
-  | JoinEffect;
+  | JoinEffect
+  | WatchEffect
+  | NotifyEffect;
 
 export type Effect = WriteEffect | DeliverEffect | AlarmEffect | TellEffect;
 
@@ -193,6 +212,16 @@ function encodeFields(e: Encoder, v: Effect): void {
       return;
     case "join":
       e.uvarint(v.connection);
+      return;
+    case "watch":
+      e.string(v.user);
+      e.bool(v.on);
+      return;
+    case "notify":
+      e.string(v.user);
+      e.string(v.event);
+      e.byte(encodingNumber(v.encoding));
+      e.data(v.data);
       return;
   }
 }
@@ -273,6 +302,14 @@ function decodeFields(d: Decoder, type: Effect["type"]): Effect {
       };
     case "join":
       return { type, connection: decodeID(d, "join.connection") };
+    case "watch":
+      return { type, user: decodeUser(d, "watch.user"), on: d.bool("watch.on") };
+    case "notify": {
+      const user = decodeUser(d, "notify.user");
+      const event = decodeNotification(d, "notify.event");
+      const encoding = decodeEncoding(d, "notify.encoding");
+      return { type, user, event, encoding, data: decodePayload(d, "notify.data", encoding, limits.maxNotify) };
+    }
   }
 }
 

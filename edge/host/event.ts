@@ -89,6 +89,31 @@ export interface ToldEvent {
   data: Uint8Array;
 }
 
+/** Whether a user is online. */
+export interface UserState {
+  user: string;
+  online: boolean;
+}
+
+/** Says of users whom the room watches whether they are online: the newest state of each. */
+export interface PresenceEvent {
+  type: "presence";
+  users: UserState[];
+}
+
+/** What a room, or a backend, says to the user of a connection. */
+export interface NotifiedEvent {
+  type: "notified";
+  connection: bigint;
+  /** The room that says it; both are empty for a backend. */
+  fromKind: string;
+  fromRoom: string;
+  /** What it is about. */
+  event: string;
+  encoding: Encoding;
+  data: Uint8Array;
+}
+
 export type RoomEvent =
   | StartEvent
   | ConnectEvent
@@ -99,7 +124,9 @@ export type RoomEvent =
   | RequestEvent
   | RejectedEvent
   | ForgetEvent
-  | ToldEvent;
+  | ToldEvent
+  | PresenceEvent
+  | NotifiedEvent;
 
 /** Writes an event: its size, its type and its fields. */
 export function encodeEvent(e: Encoder, v: RoomEvent): void {
@@ -170,6 +197,21 @@ function encodeFields(e: Encoder, v: RoomEvent): void {
       e.string(v.fromKind);
       e.string(v.fromRoom);
       e.uvarint(v.id);
+      e.data(v.data);
+      return;
+    case "presence":
+      e.uvarint(v.users.length);
+      for (const u of v.users) {
+        e.string(u.user);
+        e.bool(u.online);
+      }
+      return;
+    case "notified":
+      e.uvarint(v.connection);
+      e.string(v.fromKind);
+      e.string(v.fromRoom);
+      e.string(v.event);
+      e.byte(encodingNumber(v.encoding));
       e.data(v.data);
       return;
   }
@@ -252,7 +294,48 @@ function decodeFields(d: Decoder, type: RoomEvent["type"]): RoomEvent {
         id: d.uint64("told.id"),
         data: d.data("told.data", limits.maxTell),
       };
+    case "presence": {
+      const users: UserState[] = [];
+      for (let n = d.count("presence.users", limits.maxWatches, 3); n > 0; n--)
+        users.push({ user: decodeUser(d, "presence.users"), online: d.bool("presence.users") });
+      return { type, users };
+    }
+    case "notified":
+      return decodeNotified(d);
   }
+}
+
+function decodeNotified(d: Decoder): NotifiedEvent {
+  const connection = decodeID(d, "notified.connection");
+  const fromKind = d.string("notified.from_kind", limits.maxName);
+  const fromRoom = d.string("notified.from_room", limits.maxName);
+  if (fromKind !== "" || fromRoom !== "") {
+    if (!validName(fromKind)) d.malformed("notified.from_kind", "not a name");
+    if (!validName(fromRoom)) d.malformed("notified.from_room", "not a name");
+  }
+  const event = decodeNotification(d, "notified.event");
+  const encoding = decodeEncoding(d, "notified.encoding");
+  const data = decodePayload(d, "notified.data", encoding, limits.maxNotify);
+  return { type: "notified", connection, fromKind, fromRoom, event, encoding, data };
+}
+
+export function decodeUser(d: Decoder, field: string): string {
+  const s = d.string(field, limits.maxUser);
+  if (s === "") d.malformed(field, "empty");
+  return s;
+}
+
+const notification = /^[!#-[\]-~]{1,48}$/;
+
+/** Reports whether s may name what a notification is about. */
+export function validNotification(s: string): boolean {
+  return notification.test(s);
+}
+
+export function decodeNotification(d: Decoder, field: string): string {
+  const s = d.string(field, limits.maxNotification);
+  if (!validNotification(s)) d.malformed(field, "not 1 to 48 printable characters");
+  return s;
 }
 
 function decodeStart(d: Decoder): StartEvent {

@@ -37,7 +37,7 @@ export class Instance {
   readonly #turn: Guest;
   readonly #manifest: Guest;
   readonly #fuel: WebAssembly.Global | undefined;
-  #bytes: Uint8Array;
+  #bytes: Uint8Array<ArrayBuffer>;
   #data: DataView;
   #storage: Storage | undefined;
   #log: RoomLog | undefined;
@@ -148,7 +148,7 @@ export class Instance {
     return new Trap("panic", output === "" ? message : output);
   }
 
-  #view(): Uint8Array {
+  #view(): Uint8Array<ArrayBuffer> {
     if (this.#bytes.buffer !== this.#memory.buffer) {
       this.#bytes = new Uint8Array(this.#memory.buffer);
       this.#data = new DataView(this.#memory.buffer);

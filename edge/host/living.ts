@@ -1,15 +1,16 @@
 // A room's object: what it knows, and how the effects of its turns are carried out. The class that
 // the platform calls is in object.ts.
 
-import { codes } from "./abi.gen.ts";
+import { codes, limits } from "./abi.gen.ts";
 import type { Account } from "./account.ts";
 import { Requests } from "./answers.ts";
 import { closeReason } from "./code.ts";
 import { alarmDelay, backOff, maxAlarmAttempts, outboxDelay } from "./delay.ts";
-import type { DeliverEffect } from "./effect.ts";
-import type { RoomEvent } from "./event.ts";
+import type { DeliverEffect, NotifyEffect } from "./effect.ts";
+import type { RoomEvent, UserState } from "./event.ts";
 import { Journal } from "./log.ts";
 import type { KindOptions } from "./manifest.ts";
+import { shardOf } from "./notice.ts";
 import { Numbers } from "./numbers.ts";
 import { outboxBatch, tellAll } from "./outbox.ts";
 import { pings } from "./ping.ts";
@@ -17,14 +18,21 @@ import type { Pool } from "./pool.ts";
 import { Roll } from "./roll.ts";
 import { type Effects, type Rejection, type Result, Room } from "./room.ts";
 import { Schedule, watchdog } from "./schedule.ts";
-import type { Service } from "./service.ts";
+import type { Notification, Service } from "./service.ts";
 import { endedBy, heartbeat, type Socket, type Sockets } from "./sockets.ts";
 import type { RoomState, Store, Tell } from "./store.ts";
 import type { Table } from "./table.ts";
 import { Ticker } from "./ticker.ts";
 import { StartError } from "./trap.ts";
 import type { Turn } from "./turn.ts";
+import { Watches } from "./watches.ts";
 import { stringOf } from "./wire.ts";
+
+/** Bounds the notifications of a room that wait to be delivered. Package scheduler has the same. */
+const maxNotices = 4 * limits.maxNotifies;
+
+/** How long the presence objects may hear late of who came and went, in ms. */
+const noteDelay = 100;
 
 /** What an object has done since it woke, for the report. */
 export interface Ledger {
@@ -52,11 +60,19 @@ export class Living implements Effects {
   readonly #service: Service;
   readonly #roll: Roll | undefined;
   readonly #account: Account | undefined;
+  readonly #watches: Watches;
   readonly #touched = new Set<bigint>();
   #outbox: Tell[] = [];
   #telling = false;
   #outboxFailures = 0;
   #rollFailures = 0;
+  #watchFailures = 0;
+  /** How often in a row the room did not hear of users. */
+  #unseenTimes = 0;
+  #seeing = false;
+  #notifying: Promise<void> = Promise.resolve();
+  #notices = 0;
+  #noting = false;
   #commits = 0;
   #ticks: (() => undefined) | undefined;
   #failures = 0;
@@ -107,7 +123,8 @@ export class Living implements Effects {
     });
     if (service.presence(0) !== undefined)
       this.#roll = new Roll(store, this.room.table.users, this.numbers, this.#journal);
-    this.#schedule.assume(state, this.#nextExpiry());
+    this.#watches = new Watches(store);
+    this.#schedule.assume(state, sockets.expiry);
     if (kind.protocols.some(pings))
       ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('{"type":"ping"}', '{"type":"pong"}'));
     if (store.outbox(1).length > 0) this.#schedule.outbox = Date.now();
@@ -161,12 +178,17 @@ export class Living implements Effects {
       case "respond":
         this.requests.respond(e);
         return;
+      case "notify":
+        this.#notify(e);
+        return;
+      case "watch": // done
       case "join":
         return;
     }
   }
 
   done(turn: Turn): void {
+    this.#watches.take(turn);
     for (const e of turn.events) {
       if (e.type === "connect") this.#touched.add(e.connection.id);
       else if (e.type === "close") this.#sockets.ended(e.connection);
@@ -176,6 +198,20 @@ export class Living implements Effects {
       if (m !== undefined && m.closing === undefined) this.#sockets.save(m.connection);
     }
     this.#touched.clear();
+  }
+
+  /** Hears whether users are online. A room without connections is not started for it. */
+  hear(users: UserState[]): string[] {
+    const strangers = this.#watches.hear(users);
+    this.#afterwards();
+    return strangers;
+  }
+
+  /** Says something to connections, and returns how many there are. */
+  notify(connections: readonly bigint[], n: Notification): number {
+    const there = connections.filter((id) => this.room.table.has(id));
+    this.run(there.map((connection) => ({ type: "notified", connection, ...n })));
+    return there.length;
   }
 
   /** Everything that is due: the room's alarm, ended credentials, the watchdog, the outbox. */
@@ -190,6 +226,7 @@ export class Living implements Effects {
       if (this.#outbox.length === 0) this.#outbox = this.#store.outbox(outboxBatch);
     }
     if (this.#schedule.roll <= now) this.#schedule.roll = 0;
+    if (this.#schedule.watch <= now) this.#schedule.watch = 0;
     const { alarm, due, attempt } = this.state;
     if (due !== 0 && due <= now) this.run([{ type: "alarm", scheduled: alarm, attempt }]);
     else if (this.state.ticking && !this.room.started) this.wake();
@@ -198,7 +235,7 @@ export class Living implements Effects {
 
   /** Takes note of a new socket: its credential may end. */
   expect(s: Socket): void {
-    if (s.expires !== 0) this.#schedule.arm(this.state, this.#nextExpiry());
+    if (s.expires !== 0) this.#schedule.arm(this.state, this.#sockets.expiry);
   }
 
   /** Ends a connection in the room's place; the room hears of it. */
@@ -243,6 +280,7 @@ export class Living implements Effects {
       trap: trap.message.slice(0, 2048),
     });
     if (event.type === "told" && !known) this.#save({ culprits: this.room.culprits });
+    if (event.type === "presence") this.#unseen(event.users, 0);
     if (event.type !== "alarm") return;
     const attempt = event.attempt + 1;
     const parked = attempt >= maxAlarmAttempts;
@@ -275,6 +313,9 @@ export class Living implements Effects {
         case "told":
           this.unheard++;
           break;
+        case "presence":
+          this.#unseen(e.users, wait);
+          break;
       }
     }
   }
@@ -300,16 +341,75 @@ export class Living implements Effects {
     else if (this.#schedule.tick < now + watchdog) this.#schedule.tick = now + 2 * watchdog;
     if (this.#schedule.retry <= now) this.#schedule.retry = 0;
     if (now - this.#looked > heartbeat) this.closeSilent();
+    this.#see();
     this.#tell();
     this.#note();
     this.#announce();
-    this.#schedule.arm(this.state, this.#nextExpiry());
+    this.#watch();
+    this.#schedule.arm(this.state, this.#sockets.expiry);
   }
 
-  #nextExpiry(): number {
-    let next = 0;
-    for (const s of this.#sockets.all()) if (s.expires !== 0 && (next === 0 || s.expires < next)) next = s.expires;
-    return next;
+  /** Tells the room of the users whom it watches. Not without connections: it is told when it starts. */
+  #see(): void {
+    if (this.#seeing || this.#schedule.watch !== 0 || (this.#sockets.size === 0 && !this.room.started)) return;
+    this.#seeing = true;
+    try {
+      for (let round = 0; round < 4; round++) {
+        const users = this.#watches.takeDue();
+        if (users.length === 0) break;
+        const before = this.#unseenTimes;
+        this.#settle(this.room.run([{ type: "presence", users }]));
+        if (this.#unseenTimes > before) break;
+        this.#unseenTimes = 0;
+      }
+    } finally {
+      this.#seeing = false;
+    }
+  }
+
+  /** Users of whom the room did not hear: it is told later, longer each time. */
+  #unseen(users: readonly UserState[], wait: number): void {
+    this.#watches.putBack(users);
+    this.#schedule.watch = Date.now() + Math.max(wait, backOff(++this.#unseenTimes));
+  }
+
+  /** Tells the presence objects whom the room watches; what fails is tried again by the alarm. */
+  #watch(): void {
+    if (!this.#watches.ready || this.#schedule.watch !== 0) return;
+    const { kind, name } = this.state;
+    const work = this.#watches.tell(this.#service, kind, name).then((heard) => {
+      if (heard) this.#watchFailures = 0;
+      else this.#schedule.watch = Date.now() + outboxDelay(this.#watchFailures++);
+      this.#afterwards();
+    });
+    this.#await(work.catch((fault) => this.#journal.host(8, "watching failed", { error: String(fault) })));
+  }
+
+  /** Says something to a user, behind what was said before. What cannot be delivered is lost. */
+  #notify(e: NotifyEffect): void {
+    if (this.#notices >= maxNotices) {
+      this.#journal.host(4, "too many notifications wait; one is lost", { user: e.user });
+      return;
+    }
+    this.#notices++;
+    const { kind, name } = this.state;
+    const n: Notification = {
+      fromKind: kind,
+      fromRoom: name,
+      event: e.event,
+      encoding: e.encoding,
+      data: e.data.slice(),
+    };
+    const work = this.#notifying.then(async () => {
+      try {
+        await this.#service.presence(shardOf(e.user))?.notify(e.user, n);
+      } catch {
+        // It is lost.
+      }
+      this.#notices--;
+    });
+    this.#notifying = work;
+    this.#await(work);
   }
 
   /** Executes what waits in the outbox; what fails is tried again by the alarm. */
@@ -334,8 +434,9 @@ export class Living implements Effects {
   }
 
   /**
-   * Writes down who came and went: in the turn's own commit if it has one, else once its answer has left,
-   * which a write would hold back. If the object dies between, its next start finds the difference.
+   * Writes down who came and went: in the turn's own commit if it has one, else a moment later, for all
+   * who came meanwhile, and not before the answer, which a write would hold back. If the object dies
+   * between, its next start finds the difference.
    */
   #note(): void {
     const roll = this.#roll;
@@ -346,7 +447,10 @@ export class Living implements Effects {
       roll.note();
       return;
     }
-    const later = scheduler.wait(0).then(() => {
+    if (this.#noting) return;
+    this.#noting = true;
+    const later = scheduler.wait(noteDelay).then(() => {
+      this.#noting = false;
       roll.note();
       this.#announce();
     });

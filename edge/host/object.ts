@@ -7,25 +7,24 @@ import type { Account } from "./account.ts";
 import { bodyOf, errorResponse } from "./answers.ts";
 import { closeReason, cutReason } from "./code.ts";
 import type { Connection } from "./connection.ts";
-import type { MessageEvent, RequestEvent } from "./event.ts";
+import type { MessageEvent, RequestEvent, UserState } from "./event.ts";
 import type { Header } from "./header.ts";
 import { Living } from "./living.ts";
 import { Journal } from "./log.ts";
+import { type Device, deviceOf } from "./newest.ts";
 import type { Present } from "./notice.ts";
 import { binaryPong, isBinaryPing, pings } from "./ping.ts";
 import type { Pool } from "./pool.ts";
 import { refusedResponse } from "./refused.ts";
-import type { Service } from "./service.ts";
+import type { Notification, Service } from "./service.ts";
 import { end, endedByPeer, type Socket, Sockets } from "./sockets.ts";
 import { Store } from "./store.ts";
-import { type Visit, visitHeader, visitOf } from "./visit.ts";
+import { roomHeaders, type Visit, visitHeader, visitOf } from "./visit.ts";
 import { maxFirstMessage, type Stranger, Waiting } from "./waiting.ts";
 import { byteLength, bytesOf } from "./wire.ts";
 
 /** How long a client of the session protocol may wait with its hello, in ms. */
 export const helloTimeout = 10_000;
-/** The fields of a request that a room sees; credentials are not among them. */
-const requestHeaders = ["accept", "content-type", "idempotency-key"];
 
 const noBytes = new Uint8Array(0);
 
@@ -139,6 +138,29 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service, socket
       return answer;
     }
 
+    async watched(users: UserState[]): Promise<string[]> {
+      const done = this.#count();
+      try {
+        return this.#open()?.hear(users) ?? users.map((u) => u.user);
+      } finally {
+        done?.();
+      }
+    }
+
+    async devices(user: string): Promise<Device[]> {
+      this.#count()?.();
+      return this.#sockets.devices(user);
+    }
+
+    async notified(connections: bigint[], n: Notification): Promise<number> {
+      const done = this.#count();
+      try {
+        return this.#open()?.notify(connections, n) ?? 0;
+      } finally {
+        done?.();
+      }
+    }
+
     /** The room of this object; undefined if it never was one, or no kind of the module. */
     #open(kind?: string, name?: string): Living | undefined {
       if (this.#living !== undefined) return this.#living;
@@ -169,7 +191,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service, socket
       const connection = this.#join(living, visit);
       if (connection === undefined) return refusedResponse(this.#sockets.refuse());
       const pair = new WebSocketPair();
-      if (!this.#sockets.accept(pair[1])) {
+      if (!this.#sockets.accept(pair[1], deviceOf(visit.query))) {
         living.evict(connection.id, codes.roomFull);
         return refusedResponse(this.#sockets.refuse());
       }
@@ -183,7 +205,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service, socket
       headers.delete(visitHeader);
       if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
       const pair = new WebSocketPair();
-      if (!this.#waiting.accept(pair[1], new Request(request.url, { headers }))) {
+      if (!this.#waiting.accept(pair[1], new Request(request.url, { headers }), deviceOf(visit.query))) {
         return refusedResponse({ frames: [], code: codes.roomFull, reason: closeReason(codes.roomFull) });
       }
       return upgraded(pair[0], visit);
@@ -261,7 +283,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service, socket
       const body = await bodyOf(request);
       if (body === undefined) return errorResponse(codes.tooLarge, 0, "body");
       const headers: Header[] = [];
-      for (const name of requestHeaders) {
+      for (const name of roomHeaders) {
         const value = request.headers.get(name) ?? "";
         if (byteLength(value) > limits.maxHeader) return errorResponse(codes.tooLarge, 0, name);
         if (value !== "") headers.push({ name, value });

@@ -11,8 +11,8 @@ import { Decoder, Encoder } from "./wire.ts";
 
 /** Above this size, in bytes, an instance is replaced: a memory never shrinks. */
 export const memoryMark = 48 << 20;
-/** A room without a turn for so long, in ms, is forgotten; its object hibernates after 10 s. */
-export const forgetAfter = 60_000;
+/** A room without a turn for so long, in ms, is forgotten: its object has hibernated after 10 s. */
+export const forgetAfter = 15_000;
 /** Bounds the rooms that are forgotten before one turn, so that it is not delayed by many. */
 const forgetAtOnce = 4;
 
@@ -50,6 +50,9 @@ export class Pool {
   #manifest: Manifest | undefined;
   #current: Shared | undefined;
   #handle = 0n;
+  /** Rooms whose objects are gone, as far as the collector has noticed. */
+  readonly #gone: bigint[] = [];
+  readonly #registry = new FinalizationRegistry<bigint>((handle) => this.#gone.push(handle));
 
   constructor(module: WebAssembly.Module, options: PoolOptions = {}) {
     this.#module = module;
@@ -78,6 +81,16 @@ export class Pool {
   /** A handle that no room of this isolate ever had. */
   handle(): bigint {
     return ++this.#handle;
+  }
+
+  /** Has the room forgotten once nobody holds its guest any more. */
+  watch(guest: object, handle: bigint): void {
+    this.#registry.register(guest, handle, guest);
+  }
+
+  /** The room sleeps by itself. */
+  unwatch(guest: object): void {
+    this.#registry.unregister(guest);
   }
 
   /** A memory for a room that starts. */
@@ -133,6 +146,8 @@ export class Pool {
   #sweep(s: Shared, but: bigint): void {
     const limit = Date.now() - (this.#options.forgetAfter ?? forgetAfter);
     let n = 0;
+    if (s === this.#current)
+      for (; n < forgetAtOnce && this.#gone.length > 0; n++) this.forget(s, this.#gone.pop() as bigint);
     for (const [handle, used] of s.rooms) {
       if (used > limit || n === forgetAtOnce) return;
       if (handle === but) continue;
@@ -183,6 +198,7 @@ class PoolGuest implements Guest {
     this.sleep();
     this.#handle = this.#pool.handle();
     this.#place = this.#pool.place(this.#alone);
+    this.#pool.watch(this, this.#handle);
     return this.#handle;
   }
 
@@ -197,7 +213,10 @@ class PoolGuest implements Guest {
   }
 
   sleep(): void {
-    if (this.#place !== undefined) this.#pool.forget(this.#place, this.#handle);
+    if (this.#place !== undefined) {
+      this.#pool.unwatch(this);
+      this.#pool.forget(this.#place, this.#handle);
+    }
     this.#place = undefined;
   }
 

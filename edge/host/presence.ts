@@ -5,9 +5,11 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Account } from "./account.ts";
 import { Journal } from "./log.ts";
+import { type Device, newest } from "./newest.ts";
 import type { Notice } from "./notice.ts";
 import { type Place, Register } from "./register.ts";
-import type { Service, UserPresence } from "./service.ts";
+import type { Notification, Service, UserPresence } from "./service.ts";
+import { Watchers, type Word } from "./watchers.ts";
 
 /** How often rooms are asked without a reader, in ms. */
 export const sweepEvery = 15 * 60_000;
@@ -17,6 +19,8 @@ const abreast = 16;
 const maxAsked = 200;
 /** and of one room the users. */
 const maxUsers = 10_000;
+/** When a room that was not told is told again, in ms. */
+const retryAfter = 30_000;
 
 const first: Place = { kind: "", room: "" };
 
@@ -24,12 +28,15 @@ const first: Place = { kind: "", room: "" };
 export function presenceClass(service: (env: unknown) => Service, every: (env: unknown) => number = () => sweepEvery) {
   return class PresenceObject extends DurableObject {
     readonly #register: Register;
+    readonly #watchers: Watchers;
+    #telling = false;
     readonly #journal: Journal;
     readonly #account: Account | undefined;
 
     constructor(ctx: DurableObjectState, env: object) {
       super(ctx, env);
       this.#register = new Register(ctx.storage.sql);
+      this.#watchers = new Watchers(this.#register);
       const name = `presence/${ctx.id.name ?? ctx.id.toString()}`;
       this.#journal = new Journal(name);
       this.#account = service(env).bill?.account(name);
@@ -41,6 +48,7 @@ export function presenceClass(service: (env: unknown) => Service, every: (env: u
       try {
         for (const n of notices) this.#register.take({ kind, room }, n);
         if ((await this.ctx.storage.getAlarm()) === null) await this.#wakeAt(this.#nextSweep());
+        this.#spread(notices.map((n) => n.user));
         return true;
       } catch (fault) {
         this.#broke("told", fault);
@@ -64,10 +72,111 @@ export function presenceClass(service: (env: unknown) => Service, every: (env: u
       }
     }
 
-    override async alarm(): Promise<void> {
+    async watch(kind: string, room: string, on: string[], off: string[]): Promise<Map<string, boolean> | undefined> {
       const done = this.#count();
       try {
-        await this.#sweep();
+        const states = this.#watchers.change({ kind, room }, on, off);
+        for (const user of on)
+          if (!states.has(user)) this.#journal.host(4, "too many rooms watch a user; one is not told", { kind, room });
+        return states;
+      } catch (fault) {
+        this.#broke("watch", fault);
+        return undefined;
+      } finally {
+        done?.();
+      }
+    }
+
+    async notify(user: string, n: Notification): Promise<number | undefined> {
+      const done = this.#count();
+      try {
+        return await this.#notify(user, n);
+      } catch (fault) {
+        this.#broke("notify", fault);
+        return undefined;
+      } finally {
+        done?.();
+      }
+    }
+
+    /** The rooms say which connections there are; of each device the newest is told by its room. */
+    async #notify(user: string, n: Notification): Promise<number> {
+      const found: (Device & { at: Place })[] = [];
+      const { rooms } = this.#register.of(user);
+      await this.#each(rooms.slice(0, maxAsked), async (at) => {
+        const devices = (await service(this.env).room(at.kind, at.room)?.devices(user)) ?? [];
+        for (const d of devices) found.push({ ...d, at });
+      });
+      const chosen = new Map<Place, bigint[]>();
+      for (const { at, id } of newest(found)) chosen.set(at, [...(chosen.get(at) ?? []), id]);
+      let reached = 0;
+      await this.#each([...chosen.keys()], async (at) => {
+        const ids = chosen.get(at) ?? [];
+        const took = (await service(this.env).room(at.kind, at.room)?.notified(ids, n)) ?? 0;
+        reached += took;
+      });
+      return reached;
+    }
+
+    /** Sees to it that rooms hear of users who may have come or gone. */
+    #spread(users: readonly string[]): void {
+      const now = Date.now();
+      for (const user of users) this.#watchers.changed(user, now);
+      const next = this.#watchers.next();
+      if (next !== 0) this.ctx.waitUntil(next <= now ? this.#tell() : this.#soon(next));
+    }
+
+    /** Tells rooms what they have to hear now, and has the alarm ring for the rest. */
+    async #tell(): Promise<void> {
+      if (this.#telling) return; // whoever is at it looks again
+      this.#telling = true;
+      try {
+        let words = this.#watchers.due(Date.now(), maxAsked);
+        for (let round = 0; round < 4 && words.length > 0; round++) {
+          await this.#each(words, (w) => this.#say(w));
+          words = this.#watchers.due(Date.now(), maxAsked);
+        }
+      } catch (fault) {
+        this.#broke("telling watchers", fault);
+      } finally {
+        this.#telling = false;
+      }
+      const next = this.#watchers.next();
+      if (next !== 0) await this.#soon(next);
+    }
+
+    async #say(word: Word): Promise<void> {
+      const { kind, room, users } = word;
+      try {
+        const object = service(this.env).room(kind, room);
+        // A room of a kind that is no more watches nobody.
+        const strangers = object === undefined ? users.map((u) => u.user) : await object.watched(users);
+        this.#watchers.heard(word, strangers, Date.now());
+      } catch (fault) {
+        this.#watchers.later(word, Date.now() + retryAfter);
+        throw fault;
+      }
+    }
+
+    /** Has the alarm ring for the watchers, before the next sweep. */
+    async #soon(at: number): Promise<void> {
+      const { kv } = this.ctx.storage;
+      if (kv.get("soon") === undefined) kv.put("soon", true);
+      const alarm = await this.ctx.storage.getAlarm();
+      if (alarm === null || alarm > at) await this.#wakeAt(at);
+    }
+
+    override async alarm(): Promise<void> {
+      const done = this.#count();
+      const { kv } = this.ctx.storage;
+      try {
+        if (kv.get("soon") === undefined) {
+          await this.#sweep();
+        } else {
+          kv.delete("soon");
+          await this.#wakeAt(kv.get("swept") === undefined ? this.#nextSweep() : Date.now());
+        }
+        await this.#tell();
       } catch (fault) {
         this.#broke("alarm", fault);
         this.#wakeAt(this.#nextSweep()).catch(() => undefined);
@@ -109,18 +218,27 @@ export function presenceClass(service: (env: unknown) => Service, every: (env: u
     }
 
     async #ask(places: readonly Place[], users: (p: Place) => string[]): Promise<void> {
-      const left = places.values();
+      await this.#each(places, async (place) => {
+        const asked = users(place);
+        const room = service(this.env).room(place.kind, place.room);
+        // A room of a kind that is no more has nobody in it.
+        const answer = (await room?.present(asked)) ?? { number: Number.MAX_SAFE_INTEGER, users: new Map() };
+        const before = this.#register.rowsWritten;
+        this.#register.confirm(place, asked, answer, Date.now());
+        if (this.#register.rowsWritten > before) this.#spread(asked);
+      });
+    }
+
+    /** Does something about rooms, some at once. What a room said last holds while it does not answer. */
+    async #each<T extends Place>(list: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+      const left = list.values();
       const one = async () => {
-        for (const place of left) {
-          const asked = users(place);
+        for (const next of left) {
           try {
-            const room = service(this.env).room(place.kind, place.room);
-            // A room of a kind that is no more has nobody in it.
-            const answer = (await room?.present(asked)) ?? { number: Number.MAX_SAFE_INTEGER, users: new Map() };
-            this.#register.confirm(place, asked, answer, Date.now());
+            await work(next);
           } catch (fault) {
-            // What the room said last holds until it answers again.
-            this.#journal.host(4, "a room did not answer", { ...place, error: String(fault) });
+            const { kind, room } = next;
+            this.#journal.host(4, "a room did not answer", { kind, room, error: String(fault) });
           }
         }
       };

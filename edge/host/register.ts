@@ -26,7 +26,7 @@ export class Register {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    this.#write(schema);
+    this.write(schema);
   }
 
   /**
@@ -34,7 +34,7 @@ export class Register {
    * the time of going as `since`, so that a notice that comes twice does not bring them back.
    */
   take({ kind, room }: Place, n: Notice): void {
-    this.#write(
+    this.write(
       `INSERT INTO oriel_presence VALUES (?1, ?2, ?3, ?4, ?5, ?6)
        ON CONFLICT DO UPDATE SET number = ?4, connections = ?5, since = ?6 WHERE number < ?4`,
       n.user,
@@ -50,7 +50,7 @@ export class Register {
   confirm({ kind, room }: Place, users: readonly string[], answer: Present, now: number): void {
     for (const user of users) {
       const s = answer.users.get(user);
-      this.#write(
+      this.write(
         `UPDATE oriel_presence SET connections = ?4, since = ?5
          WHERE user = ?1 AND kind = ?2 AND room = ?3 AND number < ?6
          AND (connections <> ?4 OR (?4 > 0 AND since <> ?5))`,
@@ -106,11 +106,20 @@ export class Register {
 
   /** Drops the rows of those who went before a time. Reports whether any row is left. */
   forget(before: number): boolean {
-    this.#write("DELETE FROM oriel_presence WHERE connections = 0 AND since < ?", before);
+    this.write("DELETE FROM oriel_presence WHERE connections = 0 AND since < ?", before);
     return this.#sql.exec("SELECT 1 FROM oriel_presence LIMIT 1").toArray().length > 0;
   }
 
-  #write(query: string, ...bindings: (string | number)[]): void {
+  /** A user has a connection, as far as is known. */
+  online(user: string): boolean {
+    return this.read("SELECT 1 FROM oriel_presence WHERE user = ? AND connections > 0 LIMIT 1", user).length > 0;
+  }
+
+  read(query: string, ...bindings: (string | number)[]): Record<string, SqlStorageValue>[] {
+    return this.#sql.exec(query, ...bindings).toArray();
+  }
+
+  write(query: string, ...bindings: (string | number)[]): void {
     this.rowsWritten += this.#sql.exec(query, ...bindings).rowsWritten;
   }
 }

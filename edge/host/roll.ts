@@ -54,11 +54,13 @@ export class Roll {
    * rows, the platform commits both or neither.
    */
   note(): void {
-    for (const user of this.#users.takeChanged()) this.#note(user);
+    // Who went and came again is told anew: somebody who asked between was told that the user is gone.
+    for (const [user, went] of this.#users.takeChanged())
+      this.#note(user, went && this.#users.get(user) !== undefined ? false : undefined);
   }
 
   /** `here` is what was written last, if that is known. */
-  #note(user: string, here?: boolean): void {
+  #note(user: string, here: boolean | undefined): void {
     const s = this.#users.get(user);
     try {
       if ((here ?? this.#here(user)) === (s !== undefined)) return;

@@ -82,6 +82,8 @@ export class Room {
   #time: number;
   #alarm: number;
   #closed: CloseEvent[] = [];
+  /** Whom the room watches since its last start. */
+  #watching = new Set<string>();
   #result: Result = { rejections: [], error: undefined, unrun: [] };
 
   constructor(c: RoomConfig) {
@@ -242,7 +244,8 @@ export class Room {
       const out = c.guest.turn(this.#batch.view(), c.storage);
       this.#handle = handle;
       this.#started = true;
-      effects = validate(this.table, all, out);
+      if (all !== events) this.#watching = new Set(); // a start begins with nobody watched
+      effects = validate(this.table, this.#watching, all, out);
     } catch (fault) {
       if (fault instanceof FieldError) c.guest.discard();
       else c.guest.sleep();
@@ -263,6 +266,11 @@ export class Room {
     }
     this.#time = time;
     if (turn.alarm !== undefined) this.#alarm = turn.alarm;
+    for (const e of turn.effects) {
+      if (e.type !== "watch") continue;
+      if (e.on) this.#watching.add(e.user);
+      else this.#watching.delete(e.user);
+    }
     this.#take(turn);
     return undefined;
   }
@@ -330,6 +338,17 @@ export class Room {
         case "message":
           if (!this.table.has(e.connection) && !joining.has(e.connection)) continue;
           break;
+        case "notified":
+          if (!this.table.has(e.connection) && !joining.has(e.connection)) continue;
+          break;
+        case "presence": {
+          // A room that is not in memory says in its start whom it watches.
+          if (!this.started) break;
+          const users = e.users.filter((u) => this.#watching.has(u.user));
+          if (users.length === 0) continue;
+          e = { type: "presence", users };
+          break;
+        }
         case "close":
           if (this.table.get(e.connection) === undefined && !joining.has(e.connection)) continue;
           break;

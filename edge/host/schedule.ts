@@ -15,6 +15,8 @@ export class Schedule {
   outbox = 0;
   /** When the presence objects are told again, or 0. */
   roll = 0;
+  /** When the presence objects are asked for watched users again, or the room is told of them again, or 0. */
+  watch = 0;
   /** When the watchdog of a ticking room is due, or 0. */
   tick = 0;
   /** When a room that did not start is tried again, or 0. */
@@ -44,7 +46,7 @@ export class Schedule {
 
   #next(state: RoomState, expires: number): number {
     const room = state.due === 0 ? 0 : Math.max(state.due, this.retry);
-    const times = [room, this.outbox, this.roll, this.tick, expires].filter((t) => t > 0);
+    const times = [room, this.outbox, this.roll, this.watch, this.tick, expires].filter((t) => t > 0);
     return times.length === 0 ? 0 : Math.min(...times);
   }
 }

@@ -2,6 +2,8 @@
 // outside the service can.
 
 import type { Bill } from "./bill.ts";
+import type { NotifiedEvent, UserState } from "./event.ts";
+import type { Device } from "./newest.ts";
 import type { Notice, Present } from "./notice.ts";
 import type { Visit } from "./visit.ts";
 
@@ -10,7 +12,16 @@ export interface RoomStub {
   fetch(r: Request): Promise<Response>;
   /** Which of the users are connected; it never starts the room. */
   present(users: string[]): Promise<Present>;
+  /** Says whether users are online whom the room watches; returns those whom it does not. */
+  watched(users: UserState[]): Promise<string[]>;
+  /** The connections of a user; it never starts the room. */
+  devices(user: string): Promise<Device[]>;
+  /** Says something to connections; returns how many there are. */
+  notified(connections: bigint[], n: Notification): Promise<number>;
 }
+
+/** What is said to a user. */
+export type Notification = Omit<NotifiedEvent, "type" | "connection">;
 
 /** A presence object, as rooms and the front call it. */
 export interface PresenceStub {
@@ -18,6 +29,10 @@ export interface PresenceStub {
   told(kind: string, room: string, notices: Notice[]): Promise<boolean>;
   /** Where a user is, as the rooms themselves say. */
   of(user: string): Promise<UserPresence | undefined>;
+  /** A room watches users, and others no more. Returns who of the former is online; undefined if it has to come again. */
+  watch(kind: string, room: string, on: string[], off: string[]): Promise<Map<string, boolean> | undefined>;
+  /** Says something to a user on all devices; returns how many there were, or undefined after a failure. */
+  notify(user: string, n: Notification): Promise<number | undefined>;
 }
 
 /** Why the front lets somebody not in. */

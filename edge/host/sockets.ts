@@ -4,6 +4,7 @@ import { cutReason, echoCode } from "./code.ts";
 import type { Connection } from "./connection.ts";
 import type { CloseEffect } from "./effect.ts";
 import { type Envelope, type EnvelopeState, envelopeBytes, envelopeOf } from "./envelope.ts";
+import type { Device } from "./newest.ts";
 import { pings } from "./ping.ts";
 import type { Refused } from "./refused.ts";
 import { closeEvent } from "./table.ts";
@@ -35,6 +36,10 @@ export class Sockets {
   readonly #ctx: DurableObjectState;
   readonly #most: number | undefined;
   readonly #byID = new Map<bigint, Socket>();
+  /** What their envelopes say, for as long as the platform hands out the same socket. */
+  readonly #ids = new WeakMap<WebSocket, bigint>();
+  /** {@link expiry}; undefined if it has to be looked for. */
+  #expiry: number | undefined = 0;
   #held: { id: bigint; frames: (string | Uint8Array)[]; close: CloseEffect | undefined } | undefined;
   readonly #adopted = new Map<bigint, Envelope>();
   readonly #leaving = new Map<bigint, { ws: WebSocket; effect: CloseEffect }>();
@@ -94,10 +99,10 @@ export class Sockets {
    * Accepts a socket. False if the object has as many as it may: those count, too, that are no connections any
    * more and not closed yet.
    */
-  accept(ws: WebSocket): boolean {
+  accept(ws: WebSocket, device = ""): boolean {
     if (this.#most !== undefined && this.#ctx.getWebSockets().length >= this.#most) return false;
     try {
-      this.#ctx.acceptWebSocket(ws);
+      this.#ctx.acceptWebSocket(ws, device === "" ? [] : [device]); // a tag outlives the object's memory
       return true;
     } catch {
       return false;
@@ -124,12 +129,15 @@ export class Sockets {
   #put(id: bigint, ws: WebSocket, protocol: string, expires: number, heard: number): Socket {
     const s: Socket = { id, ws, protocol, expires, heard, bucket: new Bucket(), hello: undefined };
     this.#byID.set(id, s);
+    this.#ids.set(ws, id);
+    if (expires !== 0 && this.#expiry !== undefined && (this.#expiry === 0 || expires < this.#expiry))
+      this.#expiry = expires;
     return s;
   }
 
   /** The connection of a socket, by its envelope. */
   idOf(ws: WebSocket): bigint | undefined {
-    return envelopeOf(ws.deserializeAttachment())?.connection.id;
+    return this.#ids.get(ws) ?? envelopeOf(ws.deserializeAttachment())?.connection.id;
   }
 
   /** Writes a connection down, so that it outlives the object's memory. */
@@ -192,8 +200,19 @@ export class Sockets {
   #take(id: bigint): Socket | undefined {
     const s = this.#byID.get(id);
     this.#byID.delete(id);
+    if (s !== undefined && s.expires !== 0 && s.expires === this.#expiry) this.#expiry = undefined;
     s?.hello?.();
     return s;
+  }
+
+  /** When the first of the credentials ends, milliseconds since 1970; 0 if none does. */
+  get expiry(): number {
+    if (this.#expiry === undefined) {
+      this.#expiry = 0;
+      for (const { expires } of this.all())
+        if (expires !== 0 && (this.#expiry === 0 || expires < this.#expiry)) this.#expiry = expires;
+    }
+    return this.#expiry;
   }
 
   /** When a client was last heard, by its messages and by the automatic answers to its pings. */
@@ -224,6 +243,18 @@ export class Sockets {
       users.join(user, since);
     }
     return users;
+  }
+
+  /** The connections of a user, without taking anything in. */
+  devices(user: string): Device[] {
+    const found: Device[] = [];
+    for (const ws of this.#ctx.getWebSockets()) {
+      const v = envelopeOf(ws.deserializeAttachment());
+      if (v?.state !== "open" || v.connection.user !== user) continue;
+      const [device = ""] = this.#ctx.getTags(ws);
+      found.push({ id: v.connection.id, device, since: v.connection.since });
+    }
+    return found;
   }
 
   #gone(ws: WebSocket): void {

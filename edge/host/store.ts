@@ -8,6 +8,7 @@ import type { Storage } from "./guest.ts";
 import type { Entry, ListRequest, ListResponse } from "./list.ts";
 import { rollSchema } from "./roll.ts";
 import { durable, type Turn } from "./turn.ts";
+import { watchSchema } from "./watches.ts";
 
 /** What the host keeps beside the room's rows; one row. */
 export interface RoomState {
@@ -49,10 +50,10 @@ CREATE TABLE IF NOT EXISTS oriel_state (
   time INTEGER NOT NULL, commits INTEGER NOT NULL,
   alarm INTEGER NOT NULL, due INTEGER NOT NULL, attempt INTEGER NOT NULL,
   next INTEGER NOT NULL, ticking INTEGER NOT NULL, culprits TEXT NOT NULL
-);${rollSchema}`;
+);${rollSchema}${watchSchema}`;
 
-/** The version of the tables; a host refuses those of a newer one. 2 has oriel_roll. */
-const version = 2;
+/** The version of the tables; a host refuses those of a newer one. 2 has oriel_roll, 3 oriel_watch. */
+const version = 3;
 
 export class Store implements Storage {
   readonly #storage: DurableObjectStorage;
@@ -73,6 +74,7 @@ export class Store implements Storage {
     if (Number(row.version) > version)
       throw new Error(`the tables are of version ${row.version}; this host knows ${version}`);
     if (Number(row.version) < 2) this.write(rollSchema);
+    if (Number(row.version) < 3) this.write(watchSchema);
     return {
       kind: String(row.kind),
       name: String(row.name),

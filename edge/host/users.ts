@@ -8,7 +8,8 @@ export interface Standing {
 /** The users of a room's connections. Anonymous clients, whose user is empty, are nobody in particular. */
 export class Users {
   readonly #standings = new Map<string, Standing>();
-  readonly #changed = new Set<string>();
+  /** Whether who changed went, and perhaps came again. */
+  readonly #changed = new Map<string, boolean>();
 
   get(user: string): Standing | undefined {
     return this.#standings.get(user);
@@ -26,14 +27,14 @@ export class Users {
       return;
     }
     this.#standings.set(user, { connections: 1, since });
-    this.#changed.add(user);
+    this.#changed.set(user, this.#changed.get(user) ?? false);
   }
 
   leave(user: string): void {
     const s = this.#standings.get(user);
     if (s === undefined || --s.connections > 0) return;
     this.#standings.delete(user);
-    this.#changed.add(user);
+    this.#changed.set(user, true);
   }
 
   /** {@link takeChanged} would give something. */
@@ -41,8 +42,8 @@ export class Users {
     return this.#changed.size > 0;
   }
 
-  /** The users whose first connection came or whose last one went since the last call. */
-  takeChanged(): string[] {
+  /** The users whose first connection came or whose last one went since the last call, and whether the last one did. */
+  takeChanged(): [user: string, went: boolean][] {
     if (this.#changed.size === 0) return [];
     const changed = [...this.#changed];
     this.#changed.clear();

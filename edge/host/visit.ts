@@ -8,6 +8,9 @@ import { byteLength } from "./wire.ts";
 /** The header's name. */
 export const visitHeader = "oriel-visit";
 
+/** The fields of a request that a room sees; credentials are not among them. */
+export const roomHeaders: readonly string[] = ["accept", "content-type", "idempotency-key"];
+
 /**
  * `socket` opens a connection, `wait` a socket whose credential is to be its first message, `request` is for
  * the room, `told` is another room's message.

@@ -34,11 +34,11 @@ export class Waiting {
    * Takes a socket in; false if the object has too many. Its clock keeps the object awake, so it never waits
    * longer than the object remembers.
    */
-  accept(ws: WebSocket, head: Request): boolean {
+  accept(ws: WebSocket, head: Request, device: string): boolean {
     const [oldest] = this.#strangers.keys();
     // Who means it sends the credential at once: the longer one waits, the less it is worth.
     if (oldest !== undefined && this.#strangers.size >= maxWaiting) this.#close(oldest, codes.overloaded, 1000);
-    if (!this.#sockets.accept(ws)) return false;
+    if (!this.#sockets.accept(ws, device)) return false;
     const release = this.#account?.hold("credential");
     const timer = setTimeout(
       () => this.#close(ws, codes.unauthenticated, 0, "no credential came in time"),

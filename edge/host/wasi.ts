@@ -23,7 +23,7 @@ const maxPoll = 1_000_000n;
 /** What the functions of one instance need to know. */
 export interface WasiState {
   /** The guest's memory, and a view of it that is fresh after it grew. */
-  memory(): Uint8Array;
+  memory(): Uint8Array<ArrayBuffer>;
   view(): DataView;
   /** The wall clock, nanoseconds: the turn's time. */
   time: bigint;
@@ -115,7 +115,7 @@ export function wasiImports(s: WasiState): WebAssembly.ModuleImports {
 }
 
 /** Bytes of the guest's memory; a pointer that leads outside is a trap. */
-export function range(s: { memory(): Uint8Array }, ptr: number, n: number): Uint8Array {
+export function range(s: Pick<WasiState, "memory">, ptr: number, n: number): Uint8Array<ArrayBuffer> {
   const from = ptr >>> 0;
   const to = from + (n >>> 0);
   const memory = s.memory();

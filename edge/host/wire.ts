@@ -20,6 +20,23 @@ export class FieldError extends Error {
 /** The greatest integer of the codec. */
 export const maxUint64 = (1n << 64n) - 1n;
 
+/**
+ * Strings below so many bytes are coded here if they are ASCII, as names, protocols and most users are:
+ * TextEncoder and TextDecoder cost more to call than that. Below 128, so that the length is one byte.
+ */
+const shortText = 64;
+
+/** The string of a few ASCII bytes; undefined for others. */
+function asciiOf(b: Uint8Array): string | undefined {
+  if (b.length >= shortText) return undefined;
+  let s = "";
+  for (const c of b) {
+    if (c >= 0x80) return undefined;
+    s += String.fromCharCode(c);
+  }
+  return s;
+}
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 const empty = new Uint8Array(0);
@@ -140,8 +157,21 @@ export class Encoder {
   }
 
   string(v: string): void {
-    if (v === "") this.byte(0);
-    else this.data(encoder.encode(v));
+    if (v.length >= shortText || !this.#ascii(v)) this.data(encoder.encode(v));
+  }
+
+  /** Writes a short string with its length before it, if it is all ASCII. */
+  #ascii(v: string): boolean {
+    this.#room(1 + v.length);
+    let at = this.#n + 1;
+    for (let i = 0; i < v.length; i++) {
+      const c = v.charCodeAt(i);
+      if (c >= 0x80) return false;
+      this.#b[at++] = c;
+    }
+    this.#b[this.#n] = v.length;
+    this.#n = at;
+    return true;
   }
 
   /** Writes what `fill` writes, with its length before it. */
@@ -278,7 +308,8 @@ export class Decoder {
 
   string(field: string, limit: number): string {
     const v = this.data(field, limit);
-    if (v.length === 0) return "";
+    const short = asciiOf(v);
+    if (short !== undefined) return short;
     try {
       return utf8.decode(v);
     } catch {

@@ -37,7 +37,7 @@ test("an idle chat room sleeps, and pings do not wake it", async () => {
   const asleep = await app.bill("chat/idle");
   assert.equal(asleep.state, "hibernated");
   assert.equal(asleep.messages, 2, "pings are free");
-  // Each alarm (the session's for a late hello) may come just before it would have slept.
+  // Each alarm may come just before it would have slept.
   assert.ok(asleep.awakeMs < busy + (asleep.lives + asleep.alarms) * (linger + 3000), JSON.stringify(asleep));
   // The proof: the platform made the object anew, so it had really let go of it.
   a.send('{"type":"publish","seq":2,"event":"message","data":{"text":"again"}}');

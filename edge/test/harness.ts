@@ -5,11 +5,13 @@ import type { EventEmitter } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
-import { createTestHarness } from "wrangler";
+import { createTestHarness, type TestHarnessOptions } from "wrangler";
 import { WebSocket } from "ws";
 import type { Line, Report } from "../host/bill.ts";
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export type Worker = NonNullable<TestHarnessOptions["workers"]>[number];
 
 /** The worker of the host's tests. */
 const hostWorker = { configPath: file("./wrangler.toml") };
@@ -127,7 +129,7 @@ export class Host {
     this.#url = url;
   }
 
-  static async start(worker: { configPath: string; vars?: Record<string, string> } = hostWorker): Promise<Host> {
+  static async start(worker: Worker = hostWorker): Promise<Host> {
     const server = createTestHarness({ workers: [worker] });
     const { url } = await server.listen();
     return new Host(server, url);

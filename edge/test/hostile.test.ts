@@ -15,6 +15,7 @@
 //     more than 10 tags                      at the limit "the largest message, row and attachment"
 //   a room at its socket limit               guest.test.ts
 //   a message while the object resets        guest.test.ts (requests), client.test.ts (publishes)
+//   a notification of anybody, of nonsense   here; watch.test.ts
 //   a handshake that never ends              never reaches a worker: the platform's
 
 import assert from "node:assert/strict";
@@ -22,7 +23,7 @@ import { createHmac } from "node:crypto";
 import type { Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { Client as Oriel } from "../../rooms/client/ts/src/index.ts";
-import { appWorker, type Client, Host, patience } from "./harness.ts";
+import { appWorker, type Client, Host, patience, until } from "./harness.ts";
 
 const secret = "0123456789abcdef0123456789abcdef";
 const room = "hostile";
@@ -191,6 +192,7 @@ for (const [name, message, code] of [
   ["reserved field", '{"type":"signal","event":"x","room":"other"}', "malformed"],
   ["absurd number", '{"type":"request","id":1e400,"event":"x"}', "malformed"],
   ["unknown event", '{"type":"request","id":9,"event":"oriel.nothing"}', "unknown_event"],
+  ["a forged notification", '{"type":"signal","event":"oriel.notify.x"}', "unknown_event"],
   ["a gap in the numbers", publish(9), "out_of_order"],
   ["more unasked", '{"type":"more"}', "wrong_order"],
   ["numbers far ahead", publish(Number.MAX_SAFE_INTEGER), "too_many_open"],
@@ -213,6 +215,27 @@ test("second hello: welcomed again, and the connection stays", async () => {
   c.send(publish(1));
   await frame(c, '"ack"');
   await c.end();
+  await goesOn();
+});
+
+test("a notification reaches a user's device, from a backend only", async () => {
+  const credential = async () => token({ sub: "nora" });
+  const nora = new Oriel({ url: host.at("/"), kind: "chat", room: "quiet", device: "phone", credential });
+  const heard = new Promise((resolve) => nora.on("notify", resolve));
+  nora.open();
+  await new Promise<void>((resolve) => nora.on("state", (s) => s.name === "open" && resolve()));
+  const notify = (credential: string, query = "?event=order", body = '{"id":1017}') =>
+    fetch(host.at(`/v1/users/nora/notify${query}`), { method: "POST", headers: bearer(credential), body });
+  const shop = token({ sub: "shop", oriel: { actions: ["notify"] } });
+  await until(async () => (await notify(shop)).json(), { devices: 1 });
+  assert.deepEqual(await heard, { event: "order", data: { id: 1017 } });
+  assert.equal((await notify(token())).status, 403);
+  assert.equal((await notify("nonsense")).status, 401);
+  assert.equal((await notify(shop, "")).status, 422);
+  assert.equal((await notify(shop, "?event=e", "{")).status, 400);
+  assert.equal((await notify(shop, "?event=e", `"${"x".repeat(16_384)}"`)).status, 413);
+  assert.equal((await fetch(host.at("/v1/users/nora/notify?event=e"), { headers: bearer(shop) })).status, 405);
+  await nora.close();
   await goesOn();
 });
 

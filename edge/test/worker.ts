@@ -18,7 +18,7 @@ import type { PresenceStub, RoomStub, Service } from "../host/service.ts";
 import { visitHeader, visitValue } from "../host/visit.ts";
 import { billResponse } from "../worker/bill.ts";
 import { Front } from "../worker/front.ts";
-import { forward } from "../worker/serve.ts";
+import { forward, notify } from "../worker/serve.ts";
 import { kitClass } from "./kit.ts";
 import { replayClass } from "./replay.ts";
 
@@ -39,6 +39,9 @@ let away = false;
 const gone: RoomStub = {
   fetch: async () => new Response(null, { status: 503 }),
   present: () => Promise.reject(new Error("away")),
+  watched: () => Promise.reject(new Error("away")),
+  devices: () => Promise.reject(new Error("away")),
+  notified: () => Promise.reject(new Error("away")),
 };
 
 const bill = new Bill();
@@ -111,11 +114,15 @@ export default {
       return refused === undefined ? response : refuseSocket(refused, "");
     }
     if (url.pathname.startsWith("/front/")) {
-      const verdict = await front.judge(new Request(new URL(url.pathname.slice("/front".length), url)), {});
+      const verdict = front.judge(new Request(new URL(url.pathname.slice("/front".length), url)), {});
       return Response.json({ verdict, stats: front.stats });
     }
     if (url.pathname === "/v1/dev/bill") return billResponse(request, bill);
     if (url.pathname.startsWith("/presence/")) return presence(env, url);
+    if (url.pathname.startsWith("/notify/")) {
+      const user = decodeURIComponent(url.pathname.slice("/notify/".length));
+      return notify(request, service(env), { to: "notify", user, query: url.search.slice(1) });
+    }
     const [, , , kind = "", room = "", ...rest] = url.pathname.split("/");
     const q = url.searchParams;
     const { PLAIN, SMALL, SHORT, FEW, GUEST, ROOM } = env;

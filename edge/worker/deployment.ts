@@ -48,7 +48,7 @@ export function deployment(
         return objects === undefined ? undefined : place(env as Env).object<RoomStub>(objects, kind, `${kind}/${room}`);
       },
       verify: async (head, message) => {
-        const v = await front.judge(head, env as Env, message);
+        const v = front.judge(head, env as Env, message);
         const visit = v.to === "socket" ? visitFrom(v) : undefined;
         return visit ?? { code: v.code ?? codes.internal, detail: v.detail ?? "" };
       },

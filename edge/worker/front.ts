@@ -4,10 +4,8 @@
 import { codes } from "../host/abi.gen.ts";
 import type { FrontStats, Verdict } from "./verdict.ts";
 
-/** The header of the front's answers. */
-const verdictHeader = "oriel-verdict";
-/** The header that brings a first message to the front; no client's request keeps it. */
-const messageHeader = "oriel-first-message";
+/** The line of a head that brings a first message to the front; no field of a client's request is called so. */
+const messageLine = "oriel-first-message";
 
 /** The variables and secrets that the front reads; it gets no others. */
 const settings = [
@@ -22,9 +20,67 @@ const settings = [
 
 export type Settings = Partial<Record<(typeof settings)[number], string>>;
 
-interface Instance {
-  go: Go;
-  binding: { handleRequest?: (r: Request) => Promise<Response> };
+/** The fields of a request that decisions look at; package verdict reads the same. */
+const fields = [
+  "accept",
+  "authorization",
+  "cf-connecting-ip",
+  "cookie",
+  "host",
+  "origin",
+  "sec-fetch-site",
+  "sec-websocket-protocol",
+  "upgrade",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+];
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One memory of the Go front; package bridge is its other side. */
+class Instance {
+  readonly #go = new Go();
+  readonly #memory: WebAssembly.Memory;
+  readonly #inbox: (size: number) => number;
+  readonly #answer: (size: number) => bigint;
+
+  /** Throws if the front does not start. */
+  constructor(module: WebAssembly.Module, env: Record<string, string>) {
+    const instance = new WebAssembly.Instance(module, this.#go.importObject);
+    this.#memory = instance.exports.mem as WebAssembly.Memory;
+    this.#inbox = instance.exports.oriel_inbox as (size: number) => number;
+    this.#answer = instance.exports.oriel_answer as (size: number) => bigint;
+    // Runs until main waits for questions, which it does before it returns here.
+    this.#go.run(instance, { env, ctx: undefined, binding: {} }).catch(() => undefined);
+    if (this.exited) throw new Error("the front did not start");
+  }
+
+  get exited(): boolean {
+    return this.#go.exited;
+  }
+
+  /** Throws if the instance dies of it. */
+  ask(question: string): string {
+    const bytes = encoder.encode(question);
+    const inbox = this.#inbox(bytes.length) >>> 0;
+    if (inbox === 0) throw new Error("the front has no space for the question");
+    new Uint8Array(this.#memory.buffer, inbox, bytes.length).set(bytes);
+    const packed = BigInt.asUintN(64, this.#answer(bytes.length));
+    if (this.exited) throw new Error("the front ended");
+    return decoder.decode(new Uint8Array(this.#memory.buffer, Number(packed >> 32n), Number(packed & 0xffff_ffffn)));
+  }
+}
+
+/** What the front hears of a request: method and URL, then a line for each field, and the first message. */
+function headOf(request: Request, message: string | undefined): string {
+  let head = `${request.method} ${request.url}`;
+  for (const name of fields) {
+    const value = request.headers.get(name);
+    if (value !== null) head += `\n${name}: ${value}`;
+  }
+  if (message !== undefined) head += `\n${messageLine}: ${encodeURIComponent(message)}`;
+  return head;
 }
 
 export class Front {
@@ -43,60 +99,24 @@ export class Front {
    * Asks about a request, or again about an upgrade whose credential was to come as its first message. An
    * instance that died is replaced at the next request.
    */
-  async judge(request: Request, env: Settings, message?: string): Promise<Verdict> {
-    // Without its body, which the front never reads and must not hold.
-    const bare = new Request(request.url, { method: request.method, headers: request.headers });
-    bare.headers.delete(messageHeader);
-    if (message !== undefined) bare.headers.set(messageHeader, encodeURIComponent(message));
+  judge(request: Request, env: Settings, message?: string): Verdict {
     try {
-      const instance = this.#alive(env);
-      const answer = await instance.binding.handleRequest?.(bare);
-      const value = answer?.headers.get(verdictHeader);
-      if (value) return JSON.parse(decodeURIComponent(value)) as Verdict;
+      this.#instance ??= this.#start(env);
+      const verdict = this.#instance.ask(headOf(request, message));
+      if (verdict !== "") return JSON.parse(verdict) as Verdict;
     } catch (fault) {
       console.error(JSON.stringify({ msg: "the front failed", error: String(fault) }));
+      if (this.#instance !== undefined) this.stats.died++;
       this.#instance = undefined;
-      this.stats.died++;
     }
     return { to: "refuse", code: codes.internal, upgrade: request.headers.get("upgrade") === "websocket" };
   }
 
-  #alive(env: Settings): Instance {
-    if (this.#instance?.go.exited) {
-      this.#instance = undefined;
-      this.stats.died++;
-    }
-    this.#instance ??= this.#start(env);
-    return this.#instance;
-  }
-
   #start(env: Settings): Instance {
-    const go = new Go();
-    const binding: Instance["binding"] = {};
-    let ready = false;
-    const workers = {
-      ready: () => {
-        ready = true;
-      },
-    };
-    const instance = new WebAssembly.Instance(this.#module, { ...go.importObject, workers });
     const own: Record<string, string> = { ORIEL_KINDS: this.#kinds };
     for (const name of settings) own[name] = env[name] ?? "";
-    // Runs until main waits for requests, which it does before it returns here.
-    go.run(instance, { env: own, ctx: undefined, connect: undefined, binding }).catch(() => undefined);
-    if (!ready) throw new Error("the front did not start");
+    const instance = new Instance(this.#module, own);
     this.stats.instances++;
-    return { go, binding };
+    return instance;
   }
 }
-
-// github.com/syumai/workers calls this from Go.
-Object.assign(globalThis, {
-  tryCatch: (f: () => unknown) => {
-    try {
-      return { result: f() };
-    } catch (error) {
-      return { error };
-    }
-  },
-});

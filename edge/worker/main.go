@@ -2,19 +2,17 @@
 
 // Command worker is the edge's front, compiled to WebAssembly with GOOS=js: it decides who may come
 // in, by the same door as selfhost. Its glue is front.ts. One instance serves all requests of an
-// isolate, so it does nothing but compute: every answer is a 204 whose header says
-// what the glue has to do.
+// isolate, so it does nothing but compute: the glue does what a verdict says.
 package main
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"time"
 
-	"github.com/syumai/workers"
 	"github.com/syumai/workers/cloudflare"
 
+	"github.com/oriel-rooms/oriel/edge/worker/bridge"
 	"github.com/oriel-rooms/oriel/edge/worker/verdict"
 	"github.com/oriel-rooms/oriel/rooms/abi"
 )
@@ -33,19 +31,17 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "front:", err)
 	}
-	workers.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeInternal}
+	bridge.Serve(func(head string) (answer string) {
 		// A panic would end the instance and with it the requests of others.
 		defer func() {
 			if p := recover(); p != nil {
 				fmt.Fprintln(os.Stderr, "front: panic:", p)
-				v = verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeInternal}
+				answer = verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeInternal}.Encode()
 			}
-			w.Header().Set(verdict.Header, v.Encode())
-			w.WriteHeader(http.StatusNoContent)
 		}()
-		if judge != nil {
-			v = judge.Judge(r, time.Now())
+		if judge == nil {
+			return verdict.Verdict{Do: verdict.Refuse, Code: abi.CodeInternal}.Encode()
 		}
-	}))
+		return judge.Judge(head, time.Now()).Encode()
+	})
 }

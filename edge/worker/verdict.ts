@@ -2,7 +2,7 @@
 
 /** What the front decided; package verdict has the same type. */
 export interface Verdict {
-  to: "refuse" | "token" | "socket" | "wait" | "request" | "presence";
+  to: "refuse" | "token" | "socket" | "wait" | "request" | "presence" | "notify";
   kind?: string;
   room?: string;
   path?: string;

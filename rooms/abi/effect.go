@@ -21,9 +21,11 @@ const (
 	EffectRespond     EffectType = 12
 	EffectTell        EffectType = 13
 	EffectJoin        EffectType = 14
+	EffectWatch       EffectType = 15
+	EffectNotify      EffectType = 16
 )
 
-var effectNames = [...]string{"", "send", "broadcast", "close", "put", "delete", "delete_range", "alarm", "attach", "tags", "mute", "tick", "respond", "tell", "join"}
+var effectNames = [...]string{"", "send", "broadcast", "close", "put", "delete", "delete_range", "alarm", "attach", "tags", "mute", "tick", "respond", "tell", "join", "watch", "notify"}
 
 // String returns the word of DESIGN for the type, such as "broadcast".
 func (t EffectType) String() string {
@@ -134,6 +136,31 @@ type TellEffect struct {
 // of the turn: broadcasts before it, which are answers to earlier events, do not go to
 // the new connection. Without it a connection is in the room before the turn's first effect.
 type JoinEffect struct{ Connection uint64 }
+
+// WatchEffect has the room told whether a user is online: by a [PresenceEvent] soon, and by
+// another at every change, until On is false or the room starts again: a start begins with nobody
+// watched, and the room asks again. A room watches at most [MaxWatches] users.
+type WatchEffect struct {
+	User string
+	On   bool
+}
+
+// NotifyEffect says something to a user, in whatever rooms of the service the user is: each device
+// is reached once, by a [NotifiedEvent] in the room of its newest connection. It is not durable: it leaves when
+// the turn is, and what cannot be delivered then is lost. A turn has at most [MaxNotifies].
+type NotifyEffect struct {
+	User string
+	// Event names what it is about; see [ValidNotification].
+	Event    string
+	Encoding Encoding
+	Data     []byte
+}
+
+// Type returns the number of the effect's type in the encoding.
+func (*WatchEffect) Type() EffectType { return EffectWatch }
+
+// Type returns the number of the effect's type in the encoding.
+func (*NotifyEffect) Type() EffectType { return EffectNotify }
 
 // Type returns the number of the effect's type in the encoding.
 func (*JoinEffect) Type() EffectType { return EffectJoin }

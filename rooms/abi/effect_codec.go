@@ -100,6 +100,15 @@ func (e *TellEffect) appendFields(b []byte) []byte {
 
 func (e *JoinEffect) appendFields(b []byte) []byte { return AppendUvarint(b, e.Connection) }
 
+func (e *WatchEffect) appendFields(b []byte) []byte {
+	return AppendBool(AppendString(b, e.User), e.On)
+}
+
+func (e *NotifyEffect) appendFields(b []byte) []byte {
+	b = append(AppendString(AppendString(b, e.User), e.Event), byte(e.Encoding))
+	return AppendBytes(b, e.Data)
+}
+
 // Append appends the effect's encoding, as [AppendEffect] does.
 func (e *SendEffect) Append(b []byte) []byte {
 	return AppendSend(b, e.Connection, e.Encoding, e.Key, e.Data)
@@ -171,6 +180,16 @@ func (e *JoinEffect) Append(b []byte) []byte {
 	return sized(e.appendFields(EffectJoin.open(b, 1)), len(b), 1)
 }
 
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *WatchEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectWatch.open(b, 1)), len(b), 1)
+}
+
+// Append appends the effect's encoding, as [AppendEffect] does.
+func (e *NotifyEffect) Append(b []byte) []byte {
+	return sized(e.appendFields(EffectNotify.open(b, 1)), len(b), 1)
+}
+
 func decodeEffect(outer *Decoder) (Effect, error) {
 	var in Decoder
 	in.b = outer.Bytes("effect", MaxEffects)
@@ -238,6 +257,13 @@ func decodeEffect(outer *Decoder) (Effect, error) {
 		e = v
 	case EffectJoin:
 		e = &JoinEffect{Connection: decodeID(d, "join.connection")}
+	case EffectWatch:
+		e = &WatchEffect{User: decodeUser(d, "watch.user"), On: d.Bool("watch.on")}
+	case EffectNotify:
+		v := &NotifyEffect{User: decodeUser(d, "notify.user"), Event: decodeNotification(d, "notify.event")}
+		v.Encoding = decodeEncoding(d, "notify.encoding")
+		v.Data = decodeNotified(d, "notify.data", v.Encoding)
+		e = v
 	default:
 		d.Malformed("effect.type", "unknown "+t.String())
 	}

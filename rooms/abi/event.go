@@ -19,13 +19,16 @@ const (
 	EventTold     EventType = 10
 
 	// Reserved: 11 for a credential event before admission, 12 for a watch of another room.
+
+	EventPresence EventType = 13
+	EventNotified EventType = 14
 )
 
-var eventNames = [...]string{"", "start", "connect", "message", "close", "alarm", "tick", "request", "rejected", "forget", "told"}
+var eventNames = [...]string{"", "start", "connect", "message", "close", "alarm", "tick", "request", "rejected", "forget", "told", 13: "presence", 14: "notified"}
 
 // String returns the word of DESIGN for the type, such as "connect".
 func (t EventType) String() string {
-	if t > 0 && int(t) < len(eventNames) {
+	if int(t) < len(eventNames) && eventNames[t] != "" {
 		return eventNames[t]
 	}
 	return "event_" + strconv.Itoa(int(t))
@@ -174,6 +177,33 @@ type ToldEvent struct {
 	ID                 uint64
 	Data               []byte
 }
+
+// A PresenceEvent says of users whom the room watches ([WatchEffect]) whether they are online: the newest
+// state of each. What came and went in between is left out, and the same may be said twice.
+type PresenceEvent struct{ Users []UserPresence }
+
+// UserPresence says whether a user has a connection to any room of the service, or had one until a moment
+// ago.
+type UserPresence struct {
+	User   string
+	Online bool
+}
+
+// A NotifiedEvent is what a room, or a backend, says to the user of a connection ([NotifyEffect]).
+type NotifiedEvent struct {
+	Connection uint64
+	// FromKind and FromRoom name the room that says it; both are empty for a backend.
+	FromKind, FromRoom string
+	Event              string
+	Encoding           Encoding
+	Data               []byte
+}
+
+// Type returns the number of the event's type in the encoding.
+func (*PresenceEvent) Type() EventType { return EventPresence }
+
+// Type returns the number of the event's type in the encoding.
+func (*NotifiedEvent) Type() EventType { return EventNotified }
 
 // Type returns the number of the event's type in the encoding.
 func (*StartEvent) Type() EventType { return EventStart }

@@ -90,6 +90,21 @@ func (e *ToldEvent) appendFields(b []byte) []byte {
 	return AppendBytes(b, e.Data)
 }
 
+func (e *PresenceEvent) appendFields(b []byte) []byte {
+	b = AppendUvarint(b, uint64(len(e.Users)))
+	for _, u := range e.Users {
+		b = AppendBool(AppendString(b, u.User), u.Online)
+	}
+	return b
+}
+
+func (e *NotifiedEvent) appendFields(b []byte) []byte {
+	b = AppendUvarint(b, e.Connection)
+	b = AppendString(AppendString(b, e.FromKind), e.FromRoom)
+	b = append(AppendString(b, e.Event), byte(e.Encoding))
+	return AppendBytes(b, e.Data)
+}
+
 // CheckEvent returns the fault that [DecodeEvent] would find in e's encoding. A host calls
 // it before an event enters a batch, because one bad event makes the whole batch bad.
 func CheckEvent(e Event) error {
@@ -167,6 +182,10 @@ func decodeEvent(outer *Decoder, reuse *reused) (Event, error) {
 		v.ID = d.Uvarint("told.id", 1<<64-1)
 		v.Data = d.Bytes("told.data", MaxTell)
 		e = v
+	case EventPresence:
+		e = decodePresence(d)
+	case EventNotified:
+		e = decodeNotifiedEvent(d)
 	default:
 		d.Malformed("event.type", "unknown "+t.String())
 	}
@@ -194,6 +213,60 @@ func decodeStart(d *Decoder, v *StartEvent) {
 			break
 		}
 	}
+}
+
+func decodePresence(d *Decoder) *PresenceEvent {
+	v := &PresenceEvent{}
+	n := d.countOf("presence.users", MaxWatches, 3)
+	if n > 0 {
+		v.Users = make([]UserPresence, 0, n)
+	}
+	for range n {
+		v.Users = append(v.Users, UserPresence{User: decodeUser(d, "presence.users"), Online: d.Bool("presence.users")})
+		if d.err != nil {
+			break
+		}
+	}
+	return v
+}
+
+func decodeNotifiedEvent(d *Decoder) *NotifiedEvent {
+	v := &NotifiedEvent{Connection: decodeID(d, "notified.connection")}
+	v.FromKind, v.FromRoom = d.String("notified.from_kind", MaxName), d.String("notified.from_room", MaxName)
+	switch {
+	case d.err != nil || v.FromKind == "" && v.FromRoom == "":
+	case !ValidName(v.FromKind):
+		d.Malformed("notified.from_kind", "not a name")
+	case !ValidName(v.FromRoom):
+		d.Malformed("notified.from_room", "not a name")
+	}
+	v.Event, v.Encoding = decodeNotification(d, "notified.event"), decodeEncoding(d, "notified.encoding")
+	v.Data = decodeNotified(d, "notified.data", v.Encoding)
+	return v
+}
+
+func decodeUser(d *Decoder, field string) string {
+	s := d.String(field, MaxUser)
+	if d.err == nil && s == "" {
+		d.Malformed(field, "empty")
+	}
+	return s
+}
+
+func decodeNotification(d *Decoder, field string) string {
+	s := d.String(field, MaxNotification)
+	if d.err == nil && !ValidNotification(s) {
+		d.Malformed(field, "not 1 to 48 printable characters")
+	}
+	return s
+}
+
+func decodeNotified(d *Decoder, field string, enc Encoding) []byte {
+	data := d.Bytes(field, MaxNotify)
+	if enc == Text && !utf8.Valid(data) {
+		d.Malformed(field, "text is not UTF-8")
+	}
+	return data
 }
 
 func decodeRequest(d *Decoder) *RequestEvent {

@@ -67,6 +67,14 @@ const (
 	// MaxTell bounds what one room tells another.
 	MaxTell = 64 << 10
 
+	// MaxWatches bounds the users whom a room watches.
+	MaxWatches = 1000
+	// MaxNotify bounds what is said to a user, MaxNotification the name of what it is about,
+	// MaxNotifies the number of notifications of a turn.
+	MaxNotify       = 16 << 10
+	MaxNotification = 48
+	MaxNotifies     = 256
+
 	// MinTick and MaxTick bound the interval of ticks, in milliseconds.
 	MinTick = 10
 	MaxTick = 60_000

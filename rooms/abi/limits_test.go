@@ -35,6 +35,11 @@ func TestEventLimits(t *testing.T) {
 		change(e)
 		return e
 	}
+	notified := func(change func(*abi.NotifiedEvent)) abi.Event {
+		e := &abi.NotifiedEvent{Connection: 1, Event: "e", Encoding: abi.Binary}
+		change(e)
+		return e
+	}
 	for _, tt := range []struct {
 		field string
 		limit int
@@ -125,6 +130,28 @@ func TestEventLimits(t *testing.T) {
 		{"told.data", abi.MaxTell, func(n int) abi.Event {
 			return &abi.ToldEvent{FromKind: "k", FromRoom: "r", Data: make([]byte, n)}
 		}},
+		{"presence.users", abi.MaxWatches, func(n int) abi.Event {
+			e := &abi.PresenceEvent{}
+			for range n {
+				e.Users = append(e.Users, abi.UserPresence{User: "u"})
+			}
+			return e
+		}},
+		{"presence.users", abi.MaxUser, func(n int) abi.Event {
+			return &abi.PresenceEvent{Users: []abi.UserPresence{{User: text(n)}}}
+		}},
+		{"notified.from_kind", abi.MaxName, func(n int) abi.Event {
+			return notified(func(e *abi.NotifiedEvent) { e.FromKind, e.FromRoom = text(n), "r" })
+		}},
+		{"notified.from_room", abi.MaxName, func(n int) abi.Event {
+			return notified(func(e *abi.NotifiedEvent) { e.FromKind, e.FromRoom = "k", text(n) })
+		}},
+		{"notified.event", abi.MaxNotification, func(n int) abi.Event {
+			return notified(func(e *abi.NotifiedEvent) { e.Event = text(n) })
+		}},
+		{"notified.data", abi.MaxNotify, func(n int) abi.Event {
+			return notified(func(e *abi.NotifiedEvent) { e.Data = make([]byte, n) })
+		}},
 	} {
 		if err := abi.CheckEvent(tt.make(tt.limit)); err != nil {
 			t.Errorf("%s of %d: %v", tt.field, tt.limit, err)
@@ -212,6 +239,16 @@ func TestEffectLimits(t *testing.T) {
 		{"tell.room", abi.MaxName, func(n int) abi.Effect { return &abi.TellEffect{Kind: "k", Room: text(n)} }},
 		{"tell.data", abi.MaxTell, func(n int) abi.Effect {
 			return &abi.TellEffect{Kind: "k", Room: "r", Data: make([]byte, n)}
+		}},
+		{"watch.user", abi.MaxUser, func(n int) abi.Effect { return &abi.WatchEffect{User: text(n)} }},
+		{"notify.user", abi.MaxUser, func(n int) abi.Effect {
+			return &abi.NotifyEffect{User: text(n), Event: "e", Encoding: abi.Text}
+		}},
+		{"notify.event", abi.MaxNotification, func(n int) abi.Effect {
+			return &abi.NotifyEffect{User: "u", Event: text(n), Encoding: abi.Text}
+		}},
+		{"notify.data", abi.MaxNotify, func(n int) abi.Effect {
+			return &abi.NotifyEffect{User: "u", Event: "e", Encoding: abi.Binary, Data: make([]byte, n)}
 		}},
 	} {
 		if _, err := abi.DecodeEffects(abi.AppendEffects(nil, []abi.Effect{tt.make(tt.limit)})); err != nil {

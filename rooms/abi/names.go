@@ -18,3 +18,17 @@ func ValidName(s string) bool {
 	}
 	return true
 }
+
+// ValidNotification reports whether s may name what a [NotifyEffect] is about: 1 to
+// [MaxNotification] printable ASCII characters, 0x21 to 0x7e, without " and \.
+func ValidNotification(s string) bool {
+	if s == "" || len(s) > MaxNotification {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}

@@ -55,6 +55,12 @@ var events = []sample[abi.Event]{
 	{"rejected message", &abi.RejectedEvent{Code: abi.CodeRejected, Event: abi.AppendEvent(nil, &abi.MessageEvent{Connection: 7, Encoding: abi.Text, Data: []byte("boom")})}},
 	{"forget", &abi.ForgetEvent{}},
 	{"told", &abi.ToldEvent{FromKind: "chat", FromRoom: "lobby", ID: 1 << 40, Data: []byte("psst")}},
+	{"presence of nobody", &abi.PresenceEvent{}},
+	{"presence", &abi.PresenceEvent{Users: []abi.UserPresence{{User: "ann", Online: true}, {User: "bjørn"}}}},
+	{"notified by a room", &abi.NotifiedEvent{
+		Connection: 7, FromKind: "chat", FromRoom: "lobby", Event: "mention", Encoding: abi.Text, Data: []byte(`{"by":"bob"}`),
+	}},
+	{"notified by a backend", &abi.NotifiedEvent{Connection: 1<<64 - 1, Event: "!~", Encoding: abi.Binary, Data: []byte{0xff}}},
 }
 
 var effects = []sample[abi.Effect]{
@@ -85,6 +91,10 @@ var effects = []sample[abi.Effect]{
 	{"respond, bare", &abi.RespondEffect{Request: 9, Status: 204}},
 	{"tell", &abi.TellEffect{Kind: "chat", Room: "lobby", Data: []byte("psst")}},
 	{"join", &abi.JoinEffect{Connection: 300}},
+	{"watch", &abi.WatchEffect{User: "ann", On: true}},
+	{"watch no more", &abi.WatchEffect{User: "bjørn"}},
+	{"notify", &abi.NotifyEffect{User: "ann", Event: "mention", Encoding: abi.Text, Data: []byte(`{"by":"bob"}`)}},
+	{"notify, binary", &abi.NotifyEffect{User: "ann", Event: "n", Encoding: abi.Binary}},
 }
 
 func batches() []sample[*abi.Batch] {

@@ -30,16 +30,22 @@ type Policy struct {
 // A Door admits requests by one [Policy]. It does not change and is safe for
 // concurrent use.
 type Door struct {
-	keys    Keys
-	parser  []jwt.ParserOption
-	cookie  string
-	origins Origins
-	dev     bool
+	keys       Keys
+	algorithms []string
+	parser     *jwt.Parser
+	options    []jwt.ParserOption
+	cookie     string
+	origins    Origins
+	dev        bool
 }
 
 // New checks a policy and makes a door of it. The error wraps [ErrPolicy].
 func New(p Policy) (*Door, error) {
-	if p.Keys == nil || len(p.Keys.Algorithms()) == 0 {
+	var algorithms []string
+	if p.Keys != nil {
+		algorithms = p.Keys.Algorithms()
+	}
+	if len(algorithms) == 0 {
 		return nil, fmt.Errorf("%w: there are no keys", ErrPolicy)
 	}
 	if s, ok := p.Keys.(Secrets); ok {
@@ -52,7 +58,7 @@ func New(p Policy) (*Door, error) {
 			}
 		}
 	}
-	for _, a := range p.Keys.Algorithms() {
+	for _, a := range algorithms {
 		if a == "none" || jwt.GetSigningMethod(a) == nil {
 			return nil, fmt.Errorf("%w: the algorithm %q cannot be verified", ErrPolicy, a)
 		}
@@ -60,7 +66,11 @@ func New(p Policy) (*Door, error) {
 	if p.Cookie != "" && !isToken(p.Cookie) {
 		return nil, fmt.Errorf("%w: %q cannot name a cookie", ErrPolicy, p.Cookie)
 	}
-	return &Door{keys: p.Keys, parser: parserOptions(&p), cookie: p.Cookie, origins: p.Origins, dev: p.Dev}, nil
+	options := parserOptions(&p)
+	return &Door{
+		keys: p.Keys, algorithms: algorithms, parser: jwt.NewParser(options...), options: options,
+		cookie: p.Cookie, origins: p.Origins, dev: p.Dev,
+	}, nil
 }
 
 // Decide says whether a request may come in. Checks that cost nothing come first; no
@@ -210,6 +220,9 @@ func allowed(route *Route, method string, id *Identity) bool {
 		return route.User == id.User && id.Grants.actions&ActionPresence != 0 || id.Grants.AllowsEverywhere(ActionPresence)
 	case TargetRoomPresence:
 		return id.Grants.Allows(ActionPresence, route.Kind, route.Room)
+	case TargetUserNotify:
+		// A user may be in any room.
+		return id.Grants.AllowsEverywhere(ActionNotify)
 	case TargetTickets:
 		return id.Grants.actions&ActionConnect != 0
 	}

@@ -256,6 +256,10 @@ func TestGrantsDecide(t *testing.T) {
 		{bearer("POST", "/v1/tickets", narrow), true},
 		{bearer("POST", "/v1/tickets", mint(t, func(c *Claims) { c.Actions = []string{"publish"} })), false},
 		{bearer("GET", "/v1/presence/ann", mint(t, func(c *Claims) { c.Actions = []string{"publish"} })), false},
+		{bearer("POST", "/v1/users/bob/notify", mint(t, func(c *Claims) { c.Actions = []string{"notify"} })), true},
+		{bearer("POST", "/v1/users/ann/notify", mint(t, func(*Claims) {})), false}, // it has to be named
+		{bearer("POST", "/v1/users/ann/notify", mint(t, func(c *Claims) { c.Actions = []string{"publish", "connect", "presence"} })), false},
+		{bearer("POST", "/v1/users/ann/notify", mint(t, func(c *Claims) { c.Actions, c.Rooms = []string{"notify"}, []string{"chat/*"} })), false},
 	}
 	for _, tt := range tests {
 		switch got := d.Decide(&tt.request, testFacts()).(type) {
@@ -316,7 +320,7 @@ func TestDev(t *testing.T) {
 type oddKeys []string
 
 func (k oddKeys) Algorithms() []string      { return k }
-func (oddKeys) Lookup(string, string) []any { return nil }
+func (oddKeys) Lookup(string, string) []Key { return nil }
 
 func TestNew(t *testing.T) {
 	good := Secrets{testSecret(t, "", "k")}

@@ -15,8 +15,8 @@ import (
 //
 //	"oriel": {"rooms": ["chat/team-*", "arena/lobby"], "actions": ["connect", "publish"]}
 //
-// Without "rooms" every room is allowed, without "actions" every action; an empty list
-// allows nothing. An unknown member is refused, so that a misspelt restriction never
+// Without "rooms" every room is allowed, without "actions" every action but "notify", which is
+// a backend's and has to be named; an empty list allows nothing. An unknown member is refused, so that a misspelt restriction never
 // widens a token. A room gets the claim with the others, and may obey it for what
 // travels inside a connection.
 const GrantsClaim = "oriel"
@@ -35,12 +35,16 @@ const (
 	ActionPublish
 	// ActionPresence asks who is there.
 	ActionPresence
+	// ActionNotify says something to a user in whatever room, from outside of the rooms. No token has it that does
+	// not name it: what every user's token allows, users could do to each other.
+	ActionNotify
 )
 
 const allActions = ActionConnect | ActionPublish | ActionPresence
 
 var actionNames = map[string]Action{
 	"connect": ActionConnect, "publish": ActionPublish, "presence": ActionPresence,
+	"notify": ActionNotify,
 }
 
 // String returns the name of one action in the claim.
@@ -63,7 +67,7 @@ type Grants struct {
 // pattern is "kind/room"; either half may end in "*", which stands for any ending.
 type pattern struct{ kind, room string }
 
-// Everything returns grants that allow every action in every room.
+// Everything returns grants that allow every action but [ActionNotify] in every room.
 func Everything() Grants { return Grants{every: true, actions: allActions} }
 
 // Allows reports whether the grants allow an action in a room.

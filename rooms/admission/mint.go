@@ -44,10 +44,15 @@ func Mint(secret Secret, c Claims) (string, error) {
 	if secret.id != "" {
 		token.Header["kid"] = secret.id
 	}
-	signed, err := token.SignedString(secret.key())
+	signed, err := token.SigningString()
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrClaims, err)
 	}
+	signature, err := jwt.SigningMethodHS256.Sign(signed, secret.key())
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrSecret, err)
+	}
+	signed += "." + token.EncodeSegment(signature)
 	if len(signed) > MaxToken {
 		return "", fmt.Errorf("%w: the token has more than %d bytes", ErrClaims, MaxToken)
 	}

@@ -24,6 +24,8 @@ const (
 	TargetRoomPresence
 	// TargetUserPresence is /v1/presence/{user}.
 	TargetUserPresence
+	// TargetUserNotify is /v1/users/{user}/notify.
+	TargetUserNotify
 	// TargetTickets is /v1/tickets. Reserved: no host serves it yet.
 	TargetTickets
 	// TargetDevToken is /v1/dev/token?user={user}, there for a dev [Policy] only.
@@ -56,7 +58,7 @@ type Route struct {
 	Sub string
 	// Connection is the id of TargetConnection.
 	Connection string
-	// User is whose presence or dev token is asked for.
+	// User is whose presence or dev token is asked for, or who is notified.
 	User string
 }
 
@@ -66,7 +68,7 @@ const maxPath = len("/v1/rooms/") + 2*abi.MaxName + 1 + abi.MaxPath
 // ParseRoute parses a path as it came over the wire and checks the method. Names are
 // never percent-decoded: a path that needs it is refused, as are empty and dot
 // segments, so that no proxy in front can read another room out of it than this
-// function does. Only the user of /v1/presence/{user} is decoded, once. The error is
+// function does. Only the user of /v1/presence/{user} and /v1/users/{user} is decoded, once. The error is
 // an *[Error].
 func ParseRoute(method, path string) (Route, error) {
 	r, err := parseRoute(method, path)
@@ -89,7 +91,13 @@ func parseRoute(method, path string) (Route, *Error) {
 	case head == "rooms":
 		return roomRoute(method, tail)
 	case head == "presence":
-		return userRoute(method, tail)
+		return userRoute(TargetUserPresence, tail, method, "GET")
+	case head == "users":
+		segment, rest, _ := strings.Cut(tail, "/")
+		if rest != "notify" {
+			return Route{}, noRoute()
+		}
+		return userRoute(TargetUserNotify, segment, method, "POST")
 	case rest == "tickets":
 		return Route{Target: TargetTickets}, methods(method, "POST")
 	case rest == "dev/token":
@@ -135,7 +143,7 @@ func roomRoute(method, path string) (Route, *Error) {
 	return r, methods(method, "GET", "POST", "PUT", "PATCH", "DELETE")
 }
 
-func userRoute(method, segment string) (Route, *Error) {
+func userRoute(target Target, segment, method, allowed string) (Route, *Error) {
 	if segment == "" || strings.Contains(segment, "/") {
 		return Route{}, noRoute()
 	}
@@ -146,7 +154,7 @@ func userRoute(method, segment string) (Route, *Error) {
 	if err != nil || !ValidUser(user) || strings.ContainsAny(user, `/\`) || user == "." || user == ".." {
 		return Route{}, refused("route", abi.CodeBadName, "the user is not one that a path can name")
 	}
-	return Route{Target: TargetUserPresence, User: user}, methods(method, "GET")
+	return Route{Target: target, User: user}, methods(method, allowed)
 }
 
 // checkSub refuses sub paths that two readers could understand in two ways.

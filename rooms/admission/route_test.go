@@ -28,6 +28,8 @@ func TestParseRoute(t *testing.T) {
 		{"GET", "/v1/presence/ann@example.com", Route{Target: TargetUserPresence, User: "ann@example.com"}},
 		{"GET", "/v1/presence/auth0%7Cz%C3%A9", Route{Target: TargetUserPresence, User: "auth0|zé"}},
 		{"GET", "/v1/presence/%252e", Route{Target: TargetUserPresence, User: "%2e"}}, // decoded once
+		{"POST", "/v1/users/ann/notify", Route{Target: TargetUserNotify, User: "ann"}},
+		{"POST", "/v1/users/auth0%7Cz%C3%A9/notify", Route{Target: TargetUserNotify, User: "auth0|zé"}},
 		{"POST", "/v1/tickets", Route{Target: TargetTickets}},
 		{"GET", "/v1/dev/token", Route{Target: TargetDevToken}},
 	}
@@ -104,6 +106,13 @@ func TestParseRouteRefuses(t *testing.T) {
 		{"GET", "/v1/presence/a%E2%80%AEb", abi.CodeBadName}, // right-to-left override
 		{"GET", "/v1/presence/é", abi.CodeBadName},
 		{"GET", "/v1/presence/%zz", abi.CodeBadName},
+		{"POST", "/v1/users", abi.CodeNotFound},
+		{"POST", "/v1/users/ann", abi.CodeNotFound},
+		{"POST", "/v1/users//notify", abi.CodeNotFound},
+		{"POST", "/v1/users/ann/notify/", abi.CodeNotFound},
+		{"POST", "/v1/users/a%2fb/notify", abi.CodeBadName},
+		{"POST", "/v1/users/../notify", abi.CodeBadName},
+		{"GET", "/v1/users/ann/notify", abi.CodeMethodNotAllowed},
 		{"POST", "/v1/tickets/x", abi.CodeNotFound},
 		{"GET", "/v1/dev/token/x", abi.CodeNotFound},
 		{"HEAD", "/v1/rooms/chat/lobby", abi.CodeMethodNotAllowed},
@@ -159,7 +168,7 @@ func TestCheckQuery(t *testing.T) {
 }
 
 func FuzzParseRoute(f *testing.F) {
-	for _, s := range []string{"/v1/rooms/chat/lobby", "/v1/rooms/a/b/c%20d", "/v1/rooms/a/b/connections/x", "/v1/presence/a%2fb", "/v1/rooms/a/%2e%2e"} {
+	for _, s := range []string{"/v1/rooms/chat/lobby", "/v1/rooms/a/b/c%20d", "/v1/rooms/a/b/connections/x", "/v1/presence/a%2fb", "/v1/users/a%20b/notify", "/v1/rooms/a/%2e%2e"} {
 		f.Add("GET", s)
 	}
 	f.Fuzz(func(t *testing.T, method, path string) {
@@ -172,7 +181,7 @@ func FuzzParseRoute(f *testing.F) {
 			return
 		}
 		switch r.Target {
-		case TargetUserPresence:
+		case TargetUserPresence, TargetUserNotify:
 			if !ValidUser(r.User) {
 				t.Fatalf("user %q", r.User)
 			}

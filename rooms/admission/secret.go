@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -47,6 +49,14 @@ func NewSecret(id string, key []byte) (Secret, error) {
 // ID returns the id that tokens name the secret by.
 func (s Secret) ID() string { return s.id }
 
+// Verify returns nil if the signature is the secret's over the input.
+func (s Secret) Verify(input string, signature []byte) error {
+	if s.key == nil {
+		return ErrSecret
+	}
+	return jwt.SigningMethodHS256.Verify(input, signature, s.key())
+}
+
 // Equal reports whether two secrets have the same id and the same bytes. It is for
 // tests and configurations; it does not take constant time.
 func (s Secret) Equal(t Secret) bool {
@@ -70,43 +80,50 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText returns "[secret]", for JSON and TOML too.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
+// A Key checks signatures of one algorithm.
+type Key interface {
+	// Verify returns nil if the signature is this key's over the input (RFC 7515, section 5.2).
+	Verify(input string, signature []byte) error
+}
+
 // Keys finds the keys that may have signed a token. An implementation is pure and safe
 // for concurrent use.
 type Keys interface {
 	// Algorithms returns the JWS algorithms that are accepted (RFC 7518, section 3.1),
-	// pinned before a token's own header is believed. Never "none".
+	// pinned before a token's own header is believed. Never "none". It is asked once.
 	Algorithms() []string
 	// Lookup returns the keys to try for a token that names this algorithm and this key
-	// id, which may be empty; none means that the token is refused. A key is what
-	// golang-jwt takes for the algorithm; for HS256 it is []byte. It must never return a
-	// key that is not meant for the algorithm: a public key used as an HMAC secret lets
-	// everyone sign.
-	Lookup(algorithm, id string) []any
+	// id, which may be empty; none means that the token is refused. It must never return a
+	// key that is not meant for the algorithm.
+	Lookup(algorithm, id string) []Key
 }
 
 // Secrets are [Keys] for HS256. With several, tokens of any of them are good: to
 // rotate, put the new secret first, and take the old one out when its tokens have expired.
 type Secrets []Secret
 
-var _ Keys = Secrets(nil)
+var (
+	_ Keys = Secrets(nil)
+	_ Key  = Secret{}
+)
 
 // Algorithms returns HS256.
 func (Secrets) Algorithms() []string { return []string{algorithm} }
 
 // Lookup returns the secret with the token's key id, or, if there is none, all secrets
 // that have no id.
-func (s Secrets) Lookup(alg, id string) []any {
+func (s Secrets) Lookup(alg, id string) []Key {
 	if alg != algorithm {
 		return nil
 	}
-	var named, nameless []any
+	var named, nameless []Key
 	for _, secret := range s {
 		switch {
 		case secret.key == nil:
 		case secret.id == "":
-			nameless = append(nameless, secret.key())
+			nameless = append(nameless, secret)
 		case secret.id == id:
-			named = append(named, secret.key())
+			named = append(named, secret)
 		}
 	}
 	if len(named) > 0 {

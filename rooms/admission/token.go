@@ -2,6 +2,7 @@ package admission
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,17 +35,23 @@ func (d *Door) verify(token string, now time.Time) (Identity, *Error) {
 		return Identity{}, err
 	}
 	claims := claimSet{}
-	options := append(d.parser[:len(d.parser):len(d.parser)], jwt.WithTimeFunc(func() time.Time { return now }))
-	if _, err := jwt.NewParser(options...).ParseWithClaims(token, &claims, d.lookup); err != nil {
+	t, parts, err := d.parser.ParseUnverified(token, &claims)
+	if err != nil {
+		return Identity{}, tokenError(err)
+	}
+	if err := d.checkSignature(t, strings.Join(parts[:2], ".")); err != nil {
+		return Identity{}, tokenError(err)
+	}
+	options := append(d.options[:len(d.options):len(d.options)], jwt.WithTimeFunc(func() time.Time { return now }))
+	if err := jwt.NewValidator(options...).Validate(claims); err != nil {
 		return Identity{}, tokenError(err)
 	}
 	return claims.identity()
 }
 
-// parserOptions pin what is believed of a token, whatever its header says.
+// parserOptions say what is believed of a token that is signed by the right key.
 func parserOptions(p *Policy) []jwt.ParserOption {
 	options := []jwt.ParserOption{
-		jwt.WithValidMethods(p.Keys.Algorithms()),
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(Leeway),
 		jwt.WithStrictDecoding(),
@@ -60,31 +67,44 @@ func parserOptions(p *Policy) []jwt.ParserOption {
 
 var errHeader = errors.New("the token's header asks for what is not supported")
 
-// lookup finds the keys for a token whose algorithm is pinned already.
-func (d *Door) lookup(t *jwt.Token) (any, error) {
+// checkSignature reports whether one of the keys signed the input, the token's first two parts. The
+// algorithm is pinned, whatever the token's header says, before a key is looked up.
+func (d *Door) checkSignature(t *jwt.Token, input string) error {
+	if !slices.Contains(d.algorithms, t.Method.Alg()) {
+		return jwt.ErrTokenSignatureInvalid
+	}
+	id, err := keyID(t.Header)
+	if err != nil {
+		return err
+	}
+	for _, key := range d.keys.Lookup(t.Method.Alg(), id) {
+		if key.Verify(input, t.Signature) == nil {
+			return nil
+		}
+	}
+	return jwt.ErrTokenSignatureInvalid
+}
+
+// keyID reads the id of the key from a token's header; it may be empty.
+func keyID(header map[string]any) (string, error) {
 	// RFC 7515, section 4.1.11: what is critical and not understood is refused. No header
 	// parameter that brings or fetches a key (jwk, jku, x5c, x5u) is ever looked at.
-	if _, ok := t.Header["crit"]; ok {
-		return nil, errHeader
+	if _, ok := header["crit"]; ok {
+		return "", errHeader
 	}
-	if typ, ok := t.Header["typ"]; ok {
+	if typ, ok := header["typ"]; ok {
 		s, ok := typ.(string)
 		if !ok || !strings.EqualFold(s, "JWT") && !strings.EqualFold(s, "at+jwt") {
-			return nil, errHeader
+			return "", errHeader
 		}
 	}
 	id := ""
-	if kid, ok := t.Header["kid"]; ok {
+	if kid, ok := header["kid"]; ok {
 		if id, ok = kid.(string); !ok || len(id) > maxKeyID {
-			return nil, errHeader
+			return "", errHeader
 		}
 	}
-	found := d.keys.Lookup(t.Method.Alg(), id)
-	keys := make([]jwt.VerificationKey, 0, len(found))
-	for _, k := range found {
-		keys = append(keys, k)
-	}
-	return jwt.VerificationKeySet{Keys: keys}, nil
+	return id, nil
 }
 
 // tokenError turns the library's error into ours. Its text is not passed on: it

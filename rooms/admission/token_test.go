@@ -152,11 +152,15 @@ func signWith(t *testing.T, m jwt.SigningMethod, key any) string {
 type keySet struct{ public *rsa.PublicKey }
 
 func (keySet) Algorithms() []string { return []string{"RS256"} }
-func (k keySet) Lookup(algorithm, _ string) []any {
+func (k keySet) Lookup(algorithm, _ string) []Key {
 	if algorithm != "RS256" {
 		return nil
 	}
-	return []any{k.public}
+	return []Key{k}
+}
+
+func (k keySet) Verify(input string, signature []byte) error {
+	return jwt.SigningMethodRS256.Verify(input, signature, k.public)
 }
 
 func TestAlgorithmConfusion(t *testing.T) {

@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -119,7 +120,11 @@ func (k *conn) handle(m protocol.RoomMessage) error {
 	case *protocol.Response:
 		k.respond(m.ID, answer{payload: clone(m.Payload)})
 	case *protocol.Signal:
-		if c.o.Signal != nil {
+		if event, ok := strings.CutPrefix(m.Name, protocol.NotifyPrefix); ok {
+			if c.o.Notify != nil {
+				c.o.Notify(event, m.Payload)
+			}
+		} else if c.o.Signal != nil {
 			c.o.Signal(m)
 		}
 	case *protocol.Presence:

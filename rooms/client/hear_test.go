@@ -223,6 +223,7 @@ func TestSignals(t *testing.T) {
 		var got []string
 		c, p := s.opened(func(o *Options) {
 			o.Signal = func(m *protocol.Signal) { got = append(got, m.Name+" "+m.From) }
+			o.Notify = func(event string, _ protocol.Payload) { got = append(got, "notify "+event) }
 			o.Presence = func(m *protocol.Presence) { got = append(got, fmt.Sprint("presence ", m.Leave)) }
 		})
 		if err := c.Signal("typing", protocol.JSONPayload("true")); err != nil {
@@ -231,10 +232,10 @@ func TestSignals(t *testing.T) {
 		if m := p.want(protocol.TypeSignal); m.Event != "typing" {
 			t.Errorf("%+v", m)
 		}
-		p.say(&protocol.Signal{Name: "typing", From: "bob"}, &protocol.Presence{Leave: []string{"bob"}},
+		p.say(&protocol.Signal{Name: "typing", From: "bob"}, &protocol.Signal{Name: "oriel.notify.mention"}, &protocol.Presence{Leave: []string{"bob"}},
 			&protocol.ErrorMessage{Code: "unknown_event"}, &protocol.Pong{})
 		synctest.Wait()
-		if want := []string{"presence []", "typing bob", "presence [bob]"}; !slices.Equal(got, want) {
+		if want := []string{"presence []", "typing bob", "notify mention", "presence [bob]"}; !slices.Equal(got, want) {
 			t.Errorf("got %q", got)
 		}
 		s.stick()

@@ -26,6 +26,9 @@ type Options struct {
 	Binary bool
 	// Resume goes on with a session and a place of an earlier client.
 	Resume Place
+	// Device names what the client runs on, the same for all rooms, at most 64 bytes: of the clients of one
+	// device only the newest is notified. Default: it is a device of its own.
+	Device string
 	// Hello is what the kind wants to know of a client that enters.
 	Hello protocol.Payload
 
@@ -34,6 +37,9 @@ type Options struct {
 	Event func(*protocol.Event)
 	// Signal gets what other members signal.
 	Signal func(*protocol.Signal)
+	// Notify gets what other rooms or a backend say to the user, and what it is about. The payload is valid until
+	// it returns. See Device.
+	Notify func(event string, p protocol.Payload)
 	// Presence gets changes of who is here; the welcome's list comes as a whole one.
 	Presence func(*protocol.Presence)
 	// Welcome gets every welcome, before any other message of its connection. There is another one on the
@@ -78,6 +84,15 @@ func (o Options) withDefaults() (Options, error) {
 	case "ws", "wss", "http", "https":
 	default:
 		return o, fmt.Errorf("%w: URL is not ws, wss, http or https", ErrOptions)
+	}
+	if len(o.Device) > 64 {
+		return o, fmt.Errorf("%w: Device has more than 64 bytes", ErrOptions)
+	}
+	if o.Device != "" {
+		q := u.Query()
+		q.Set("device", o.Device)
+		u.RawQuery = q.Encode()
+		o.URL = u.String()
 	}
 	if err := o.Hello.Valid(); err != nil {
 		return o, fmt.Errorf("%w: Hello: %w", ErrOptions, err)

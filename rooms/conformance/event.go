@@ -29,3 +29,16 @@ func request(id uint64, commands string) *abi.RequestEvent {
 func told(id uint64, commands string) *abi.ToldEvent {
 	return &abi.ToldEvent{FromKind: "probe", FromRoom: "other", ID: id, Data: []byte(commands)}
 }
+
+// presence is of users, each followed by whether it is online.
+func presence(users ...any) *abi.PresenceEvent {
+	e := &abi.PresenceEvent{}
+	for i := 0; i < len(users); i += 2 {
+		e.Users = append(e.Users, abi.UserPresence{User: users[i].(string), Online: users[i+1].(bool)})
+	}
+	return e
+}
+
+func notified(id uint64, text string) *abi.NotifiedEvent {
+	return &abi.NotifiedEvent{Connection: id, FromKind: "probe", FromRoom: "other", Event: "test", Encoding: abi.Text, Data: []byte(text)}
+}

@@ -206,6 +206,10 @@ func (r *guestRoom) deliver(t *host.Turn) {
 			r.see("answer %d %d %s", e.Request, e.Status, e.Body)
 		case *abi.TickEffect:
 			r.see("ticks %d", e.Interval)
+		case *abi.WatchEffect:
+			r.see("watch %s %t", e.User, e.On)
+		case *abi.NotifyEffect:
+			r.see("notify %s %s %s", e.User, e.Event, e.Data)
 		}
 	})
 }

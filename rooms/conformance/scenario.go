@@ -101,6 +101,26 @@ var scenarios = []scenario{
 		r.say(1, "tell probe other hello ; tell plain x ")
 		r.run(told(7, "say thanks"), told(7, "say thanks"), told(8, "tell probe other back"))
 	}},
+	{name: "watching", kind: "watcher", run: func(r *guestRoom) {
+		r.connect(1, "watch ann ; watch bob ; watch ann ; watched ann ; watched cid")
+		r.run(presence("ann", true, "bob", false, "cid", true))
+		r.say(1, "unwatch ann ; unwatch cid ; watched ann")
+		r.run(presence("ann", false, "bob", true), presence("ann", true))
+		r.sleep()
+		r.say(1, "watched bob ; watch cid")
+		r.run(presence("bob", false, "cid", false))
+		r.say(1, "put presence panic")
+		r.run(presence("bob", true), message(1, "del presence"))
+		r.say(1, "watch  ; watches 998 ; watch one too many ; watched user997")
+		r.sleep()
+		r.say(1, "watch one too many")
+	}},
+	{name: "notifying", run: func(r *guestRoom) {
+		r.run(connect(1, ""), connect(2, ""))
+		r.say(1, "notify ann mention hello ; notify ünïcödé ! 👋 ; notifies 254")
+		r.run(notified(2, "psst"), notified(3, "nobody"), message(1, "close 4300 out"), notified(1, "too late"))
+		r.run(&abi.NotifiedEvent{Connection: 2, Event: "e", Encoding: abi.Binary, Data: []byte{0xff}})
+	}},
 	{name: "traps", run: func(r *guestRoom) {
 		r.connect(1, "attach kept ; tags red")
 		r.connect(2, "")
@@ -118,7 +138,7 @@ var scenarios = []scenario{
 		r.connect(1, "")
 		for _, command := range []string{
 			"late", "effects 16385", "largekey", "largevalue", "emptykey", "reservedkey", "largemessage", "largeattachment",
-			"unknown", "tell bad/name x y",
+			"unknown", "tell bad/name x y", "watch ann", "notifies 257", "largenotify", "notify  event x", "notify ann \"quoted\" x",
 		} {
 			r.say(1, "put a "+command+" ; "+command)
 		}

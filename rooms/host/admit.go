@@ -38,6 +38,14 @@ func eventSize(e abi.Event) int {
 		return n
 	case *abi.ToldEvent:
 		return 64 + len(e.FromKind) + len(e.FromRoom) + len(e.Data)
+	case *abi.PresenceEvent:
+		n := 32
+		for _, u := range e.Users {
+			n += 8 + len(u.User)
+		}
+		return n
+	case *abi.NotifiedEvent:
+		return 64 + len(e.FromKind) + len(e.FromRoom) + len(e.Event) + len(e.Data)
 	case *abi.CloseEvent:
 		return 32 + len(e.Reason)
 	default:
@@ -79,6 +87,15 @@ func (x *run) admit(events []abi.Event) []abi.Event {
 			if !x.table.Has(v.Connection) && !joining[v.Connection] {
 				continue
 			}
+		case *abi.NotifiedEvent:
+			if !x.table.Has(v.Connection) && !joining[v.Connection] {
+				continue
+			}
+		case *abi.PresenceEvent:
+			if v = x.watched(v); v == nil {
+				continue
+			}
+			e = v
 		case *abi.CloseEvent:
 			if _, ok := x.table.Get(v.Connection); !ok && !joining[v.Connection] {
 				continue

@@ -46,6 +46,8 @@ type Room struct {
 	alarm    uint64
 	batch    []byte
 	culprits culprits
+	// watching are the users whom the room watches since its last start, as its turns left them.
+	watching map[string]struct{}
 	// owed are rejections that the room has not heard of yet.
 	owed owed
 	// closed are the close events of connections that the room has closed.

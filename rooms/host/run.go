@@ -135,7 +135,8 @@ func (x *run) turn(events []abi.Event) error {
 	b := abi.Batch{Handle: x.handle, StoreAway: x.storeAway, Events: events}
 	b.Time = max(x.time, uint64(max(x.c.Now().UnixMilli(), 0)))
 	x.c.Seed(&b.Seed)
-	if !x.started {
+	starts := !x.started
+	if starts {
 		b.Handle = x.c.Handle()
 		start := &abi.StartEvent{Kind: x.c.Kind.Name, Room: x.c.Name, Reason: x.reason, Term: x.c.Term, Alarm: x.alarm, Connections: x.table.Connections()}
 		b.Events = append([]abi.Event{start}, events...)
@@ -152,6 +153,9 @@ func (x *run) turn(events []abi.Event) error {
 		return err
 	}
 	x.handle, x.started = b.Handle, true
+	if starts {
+		x.watching = nil // a start begins with nobody watched
+	}
 	effects, err := x.validate(b.Events, out)
 	if err != nil {
 		x.c.Guest.Sleep()
@@ -174,6 +178,7 @@ func (x *run) apply(now uint64, events []abi.Event, effects []abi.Effect) {
 		}
 	}
 	t.split(effects)
+	x.watch(t.Effects)
 	if t.AlarmSet {
 		x.alarm = t.Alarm
 	}

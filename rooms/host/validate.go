@@ -13,6 +13,9 @@ func (x *run) validate(events []abi.Event, out []byte) ([]abi.Effect, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := x.checkUsers(effects); err != nil {
+		return nil, err
+	}
 	grown := 0
 	var attached map[uint64]int // the newest attachment's size of this turn
 	for _, e := range effects {

@@ -68,6 +68,7 @@ type Host struct {
 	unrun       []abi.Event
 	err         error
 	told        []*abi.TellEffect
+	users       // see users.go
 	logs        []string
 }
 
@@ -270,6 +271,7 @@ func (h *Host) Run(events ...abi.Event) {
 	if h.o.SleepEachTurn {
 		h.room.Sleep()
 	}
+	h.tellPresence()
 }
 
 // rehearse prepares a second run of the batch on a fresh memory, and returns the comparison.
@@ -358,7 +360,7 @@ func (h *Host) deliver(t *host.Turn) {
 	}
 	for _, e := range t.Events {
 		if _, ok := e.(*abi.StartEvent); ok {
-			h.tick = 0
+			h.tick, h.watching = 0, nil
 		}
 	}
 	h.durable.Deliver(h.uncut(t), h.effect)
@@ -383,6 +385,10 @@ func (h *Host) effect(e abi.Effect) {
 		if h.answers[e.Request] == nil {
 			h.answers[e.Request] = e
 		}
+	case *abi.WatchEffect:
+		h.watch(e)
+	case *abi.NotifyEffect:
+		h.notifies = append(h.notifies, e)
 	case *abi.TickEffect:
 		h.tick = time.Duration(e.Interval) * time.Millisecond
 		h.nextTick = h.now.Add(h.tick)

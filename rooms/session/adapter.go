@@ -182,6 +182,9 @@ func (a *adapter) Message(_ *rooms.Room, c *rooms.Connection, msg rooms.Message)
 	} else {
 		r.hear(m, msg.Data)
 	}
+	if m.phase == greeting { // a ping
+		r.awaited, r.rearm = true, true
+	}
 	r.settle()
 }
 
@@ -295,7 +298,7 @@ func (a *adapter) Alarm(inner *rooms.Room, alarm rooms.Alarm) {
 		inner.SetAlarm(inner.Now().Add(time.Second))
 		return
 	}
-	r.rearm = true
+	r.rearm, r.awaited = true, true
 	r.due(r.now(), alarm.Attempt)
 	r.settle()
 }

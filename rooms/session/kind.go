@@ -85,6 +85,17 @@ type ToldHandler interface {
 	Told(room *Room, t rooms.Told)
 }
 
+// A PresenceHandler is told of users whom the room watches ([Room.Watch]), as [rooms.PresenceHandler].
+type PresenceHandler interface {
+	Presence(room *Room, users []abi.UserPresence)
+}
+
+// A NotifiedHandler gets what is said to the user of a connection, as [rooms.NotifiedHandler], when it is live.
+// Without it the connection hears it as a signal whose name is [NotifyPrefix] and the notification's event.
+type NotifiedHandler interface {
+	Notified(room *Room, to *Member, n rooms.Notified)
+}
+
 // A RejectedHandler is told which event made the room trap. The sender was answered already.
 type RejectedHandler interface {
 	Rejected(room *Room, code abi.Code, e abi.Event)
@@ -103,6 +114,8 @@ type handlers struct {
 	tick     TickHandler
 	http     HTTPHandler
 	told     ToldHandler
+	presence PresenceHandler
+	notified NotifiedHandler
 	rejected RejectedHandler
 }
 
@@ -118,6 +131,8 @@ func resolve(k Kind) (h handlers) {
 	h.tick, _ = k.(TickHandler)
 	h.http, _ = k.(HTTPHandler)
 	h.told, _ = k.(ToldHandler)
+	h.presence, _ = k.(PresenceHandler)
+	h.notified, _ = k.(NotifiedHandler)
 	h.rejected, _ = k.(RejectedHandler)
 	return h
 }

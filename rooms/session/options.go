@@ -35,8 +35,9 @@ type Options struct {
 	// most 5 minutes. Default 5 s; below 0: not at all.
 	PresenceGrace time.Duration
 
-	// HelloTimeout is how long a connection may stay silent before hello, 1 s to 1 minute.
-	// Default 10 s.
+	// HelloTimeout is how long a connection may stay silent before hello, 1 s to 1 minute. Default 10 s,
+	// which hosts see to themselves; a shorter one costs the room an alarm, and so a write, for
+	// a connect, a longer one has no effect at a host that waits for 10 s.
 	HelloTimeout time.Duration
 	// Heartbeat is what clients are asked to ping by, 1 s to 10 minutes; it should be the
 	// host's own. Default 25 s; below 0: no pings are asked for.
@@ -159,6 +160,10 @@ func RegisterIn(m *rooms.Module, name string, newKind func() Kind, o Options) {
 	m.Register(name, func() rooms.Kind {
 		kind := newKind()
 		rehearser, _ := kind.(Rehearser)
-		return &adapter{room: Room{kind: resolve(kind), limits: limits}, rehearser: rehearser}
+		a := &adapter{room: Room{kind: resolve(kind), limits: limits}, rehearser: rehearser}
+		if a.room.kind.presence != nil {
+			return &watcher{a}
+		}
+		return a
 	}, room)
 }

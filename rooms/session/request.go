@@ -86,7 +86,8 @@ func (e *Event) size() int {
 
 // signal lets the kind say what the others hear.
 func (r *Room) signal(m *Member, c *protocol.ClientMessage) {
-	if r.kind.signal == nil {
+	// A notification is never a member's: its receivers trust that.
+	if r.kind.signal == nil || strings.HasPrefix(c.Event, NotifyPrefix) {
 		m.sayError(toError(abi.CodeUnknownEvent), 0, nil, 0)
 		return
 	}

@@ -30,6 +30,7 @@ type Room struct {
 	dirty        bool // state has changed since it was written
 	rearm        bool // a timer may have become the first; dirty says the same of those in state
 	greeted      bool // a connection has said hello, or has gone without
+	awaited      bool // hosts may wait for some hellos no longer: this handler's alarm is for them, too
 	head         uint64
 	incarnations incarnations
 	begun        bool // the term's is one of them

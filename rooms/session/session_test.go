@@ -252,10 +252,29 @@ func TestCrashedSessions(t *testing.T) {
 	})
 }
 
+// TestConnectWritesNothing: hosts see to the default timeout, so nobody waits for a disk before hello.
+func TestConnectWritesNothing(t *testing.T) {
+	each(t, session.Options{}, func(t *testing.T, h *parlorHost) {
+		h.join("ann").Close()
+		h.Advance(time.Minute)
+		before, had := h.Alarm()
+		bob := h.connect("bob")
+		if at, ok := h.Alarm(); ok != had || at != before {
+			t.Errorf("a connect sets the alarm to %v; it was %v", at, before)
+		}
+		// The hosts' clocks stop at the first message, and it need not be a hello.
+		bob.say(protocol.ClientMessage{Type: protocol.TypePing})
+		bob.want("pong")
+		h.Advance(session.DefaultHelloTimeout)
+		bob.wantClosed(abi.CodeHelloTimeout)
+	})
+}
+
 // TestHelloAlarm: the alarm stands for those who have not said hello, with one write for all of them,
 // and goes with the last: nothing is left that would wake the room.
 func TestHelloAlarm(t *testing.T) {
-	each(t, session.Options{}, func(t *testing.T, h *parlorHost) {
+	const helloTimeout = 5 * time.Second
+	each(t, session.Options{HelloTimeout: helloTimeout}, func(t *testing.T, h *parlorHost) {
 		waiting := func(want time.Duration) {
 			t.Helper()
 			if at, ok := h.Alarm(); !ok || at.Sub(h.Now()) != want {
@@ -270,12 +289,12 @@ func TestHelloAlarm(t *testing.T) {
 		}
 
 		ann := h.connect("ann")
-		waiting(session.DefaultHelloTimeout)
+		waiting(helloTimeout)
 		h.Advance(time.Second)
 		bob := h.connect("bob")
 		h.Advance(time.Second)
 		ann.hello(protocol.ClientMessage{})
-		waiting(8 * time.Second) // early for bob, and not worth a write
+		waiting(3 * time.Second) // early for bob, and not worth a write
 		bob.hello(protocol.ClientMessage{})
 		idle()
 
@@ -285,7 +304,7 @@ func TestHelloAlarm(t *testing.T) {
 
 		// A connection that stays silent is closed, and nothing is left.
 		dan := h.connect("dan")
-		h.Advance(session.DefaultHelloTimeout)
+		h.Advance(helloTimeout)
 		dan.wantClosed(abi.CodeHelloTimeout)
 		idle()
 

@@ -11,8 +11,13 @@ import (
 // counts, the members told anew, old events, shelves, and the kind's own alarm. All of them can
 // be found in storage or in the attachments, so none is lost in a sleep.
 
-// next is the time of the first timer, 0 if none runs.
-func (r *Room) next() uint64 {
+// hostHelloTimeout is when every host of the session protocol ends a connection that has said nothing, in ms.
+// The room's alarm is for those that have said something else, and for shorter timeouts: a connect
+// that sets no alarm writes nothing. An alarm that rings for one of them looks at all.
+const hostHelloTimeout = uint64(DefaultHelloTimeout / time.Millisecond)
+
+// next is the time of the first timer, 0 if none runs; of hellos only if the room waits for them itself.
+func (r *Room) next(awaited bool) uint64 {
 	s := &r.state
 	at := s.alarm
 	for _, t := range [...]uint64{s.countsDue, s.wholeDue, s.ageDue, s.sweepDue} {
@@ -24,7 +29,7 @@ func (r *Room) next() uint64 {
 	for len(r.greeting) > 0 && r.greeting[0].phase != greeting {
 		r.greeting = r.greeting[1:]
 	}
-	if len(r.greeting) > 0 {
+	if len(r.greeting) > 0 && (awaited || r.limits.helloTimeout < hostHelloTimeout) {
 		at = earlier(at, r.deadline(r.greeting[0]))
 	}
 	return at
@@ -40,8 +45,8 @@ func (r *Room) deadline(m *Member) uint64 {
 // the next one, which costs less than a write for each of them. When the last one has, it goes to
 // the next timer, or would wake the room for nothing.
 func (r *Room) settle() {
-	greeted := r.greeted
-	r.greeted = false
+	greeted, awaited := r.greeted, r.awaited
+	r.greeted, r.awaited = false, false
 	if !r.dirty && !r.rearm && !greeted || r.inner.StoreAway() {
 		return
 	}
@@ -55,7 +60,7 @@ func (r *Room) settle() {
 	if t, ok := r.inner.Alarm(); ok {
 		set = uint64(t.UnixMilli())
 	}
-	switch at := r.next(); {
+	switch at := r.next(awaited); {
 	case at != 0 && (set == 0 || at < set):
 		r.inner.SetAlarm(time.UnixMilli(int64(at)))
 	case at == set, !greeted, len(r.greeting) > 0: // in time, if early

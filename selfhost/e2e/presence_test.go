@@ -63,7 +63,10 @@ func TestPresence(t *testing.T) {
 	first.Close()
 	eventually(t, func() bool { return where().Connections == 1 })
 	second.Abandon()
-	eventually(t, func() bool { return !where().Online })
+	eventually(t, func() bool { return where().Connections == 0 })
+	if u := where(); !u.Online || len(u.Rooms) != 0 {
+		t.Errorf("right after the last connection: %+v", u)
+	}
 
 	if status, _ := n.ask("/v1/presence/ann", ""); status != http.StatusUnauthorized {
 		t.Errorf("without a credential: %d", status)

@@ -85,7 +85,7 @@ func TestReload(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	all := []string{"journal", "stream", "tiny"}
+	all := []string{"friends", "journal", "stream", "tiny"}
 	if got := names(); !slices.Equal(got, all) {
 		t.Fatal(got)
 	}

@@ -24,6 +24,8 @@ const (
 	MaxDevices = 1000
 	// MaxDevice bounds [Connection.Device]; what is longer is cut.
 	MaxDevice = 64
+	// DefaultGrace is how long a server lets a user stay online after the last connection has gone.
+	DefaultGrace = 10 * time.Second
 )
 
 // A Registry knows who is connected. Its methods may be called concurrently. Answers are of type [*Error]

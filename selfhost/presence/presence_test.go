@@ -304,3 +304,26 @@ func TestHammer(t *testing.T) {
 		}
 	}
 }
+
+// TestNewest picks one connection of each device: the newest; at the limit, and where clocks say the same.
+func TestNewest(t *testing.T) {
+	device := func(id uint64, name string, second int) presence.Device {
+		c := presence.Connection{ID: id, User: "ann", Place: lobby, Device: name, Since: noon.Add(time.Duration(second) * time.Second)}
+		return presence.Device{Node: "n" + strconv.FormatUint(id%2, 10), Connection: c}
+	}
+	all := []presence.Device{
+		device(1, "phone", 5), device(2, "phone", 9), device(3, "", 1), device(4, "", 1), device(5, "tablet", 7), device(6, "tablet", 7),
+	}
+	for limit, want := range map[int]string{100: "2 6 4 3", 4: "2 6 4 3", 3: "2 6 4", 1: "2", 0: "", -1: ""} {
+		var got []string
+		for _, d := range presence.Newest(all, limit) {
+			got = append(got, strconv.FormatUint(d.ID, 10))
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("at most %d: %s, want %s", limit, s, want)
+		}
+	}
+	if all[0].ID != 1 || len(presence.Newest(nil, 1)) != 0 {
+		t.Error("the list was changed")
+	}
+}

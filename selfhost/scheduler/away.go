@@ -262,8 +262,9 @@ func (r *room) sendForgets(a *away, ids []uint64) {
 }
 
 // dropEnded takes connections out whose sockets have ended and whose close event has left the
-// mailbox: an owner that is gone took it along. mu is held, and nothing is being delivered.
-func (r *room) dropEnded() {
+// mailbox: an owner that is gone took it along. It returns them for [room.left]. mu is held, and nothing is being
+// delivered.
+func (r *room) dropEnded() (ended []*gateway.Connection) {
 	waiting := make(map[uint64]bool)
 	for _, e := range r.mailbox {
 		if e, ok := e.(*abi.CloseEvent); ok {
@@ -274,8 +275,17 @@ func (r *room) dropEnded() {
 		if seatOf(c).closed.Load() != nil && !waiting[id] {
 			r.table.Remove(id)
 			delete(r.sockets, id)
-			r.s.o.Presence.Leave(r.present(c, time.Time{}))
+			ended = append(ended, c)
 		}
+	}
+	return ended
+}
+
+// left tells presence of connections that have ended. mu is not held: rooms that watch hear of it at once, this one
+// perhaps among them.
+func (r *room) left(ended []*gateway.Connection) {
+	for _, c := range ended {
+		r.s.o.Presence.Leave(r.present(c, time.Time{}))
 	}
 }
 
@@ -310,7 +320,7 @@ func (r *room) endAway(a *away) {
 		lost.joining = nil
 	}
 	r.gap = r.gap || !a.moved
-	r.dropEnded()
+	ended := r.dropEnded()
 	for id := range lost.joining {
 		delete(r.joining, id)
 	}
@@ -319,6 +329,7 @@ func (r *room) endAway(a *away) {
 		delete(r.answers, id)
 	}
 	r.mu.Unlock()
+	r.left(ended)
 	if !a.moved {
 		r.s.stats.gaps.Add(1)
 	}

@@ -21,7 +21,8 @@ type pendingTurn struct {
 type extra struct {
 	outboxDone []uint64     // rows that were delivered
 	alarm      *store.Alarm // a failed alarm's next attempt
-	culprits   []byte       // what the room failed on, for its next life
+	kept       []byte       // see kept
+	retell     bool         // tell the room of everybody whom it watches
 	evict      abi.Code     // close every connection with this code
 	retry      time.Duration
 }
@@ -62,7 +63,7 @@ func (r *room) submit(t *host.Turn, x extra) {
 
 // commit is what the store is told of a turn.
 func (r *room) commit(t *host.Turn, x extra) store.Commit {
-	c := store.Commit{Time: t.Time, OutboxDone: x.outboxDone, Alarm: x.alarm, Host: x.culprits}
+	c := store.Commit{Time: t.Time, OutboxDone: x.outboxDone, Alarm: x.alarm, Host: x.kept}
 	for _, w := range t.Writes {
 		switch w := w.(type) {
 		case *abi.PutEffect:

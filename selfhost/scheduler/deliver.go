@@ -21,6 +21,10 @@ func (r *room) deliverTurn(p *pendingTurn) {
 	for _, e := range t.Events {
 		r.depart(e)
 	}
+	r.watchedAnew()
+	if p.extra.retell {
+		r.tellAgain()
+	}
 	if t.AlarmSet {
 		r.s.alarms.set(r.id, t.Alarm)
 	}
@@ -42,13 +46,16 @@ func (r *room) arrive(e abi.Event) {
 		r.mu.Lock()
 		r.stopTicker()
 		r.mu.Unlock()
+		r.watchAnew()
 	case *abi.ConnectEvent:
 		if c := r.takeJoining(e.Connection.ID); c != nil {
 			if r.sockets == nil {
 				r.sockets = make(map[uint64]*gateway.Connection)
 			}
 			r.sockets[c.ID] = c
-			r.s.o.Presence.Join(r.present(c, time.UnixMilli(int64(e.Connection.Since))))
+			p := r.present(c, time.UnixMilli(int64(e.Connection.Since)))
+			p.Device = deviceOf(e.Query)
+			r.s.o.Presence.Join(p)
 		}
 	}
 }
@@ -90,6 +97,10 @@ func (r *room) effect(e abi.Effect) {
 		}
 	case *abi.RespondEffect:
 		r.answerRequest(e.Request, e)
+	case *abi.WatchEffect:
+		r.watch(e)
+	case *abi.NotifyEffect:
+		r.notify(e)
 	case *abi.TickEffect:
 		r.setTicker(time.Duration(e.Interval) * time.Millisecond)
 	}

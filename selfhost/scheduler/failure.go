@@ -69,6 +69,8 @@ func (r *room) fail(events []abi.Event, code abi.Code, wait time.Duration) {
 		case *abi.ToldEvent:
 			r.forgetAck(e) // the sender's outbox still has it
 			r.s.retryTold(r.id, e)
+		case *abi.PresenceEvent:
+			r.presenceLost(wait)
 		}
 	}
 	if len(t.Effects) > 0 {
@@ -83,10 +85,12 @@ func (r *room) rejected(x host.Rejection) {
 	switch e := x.Event.(type) {
 	case *abi.ToldEvent:
 		// What is delivered at least once must not make the room trap in every life.
-		r.submit(&host.Turn{Time: uint64(r.s.o.Now().UnixMilli())}, extra{culprits: encodeCulprits(r.model.Culprits())})
+		r.submit(&host.Turn{Time: uint64(r.s.o.Now().UnixMilli())}, extra{kept: encodeKept(kept{culprits: r.model.Culprits(), watchful: r.watchful})})
 		r.ack(e)
 	case *abi.AlarmEvent:
 		r.retryAlarm(e)
+	case *abi.PresenceEvent:
+		r.presenceLost(0)
 	}
 }
 

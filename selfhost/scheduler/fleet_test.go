@@ -27,6 +27,7 @@ import (
 type fleet struct {
 	t     *testing.T
 	inner store.Store
+	users *census
 	fail  atomic.Bool // every commit fails for certain
 
 	opening sync.Mutex // held while a room changes its owner
@@ -62,7 +63,11 @@ type member struct {
 }
 
 func newFleet(t *testing.T, m *rooms.Module, ids ...string) *fleet {
-	f := &fleet{t: t, nodes: make(map[string]*member), ring: make(map[store.RoomID]string), others: ids[0],
+	return newFleetWith(t, m, &census{}, ids...)
+}
+
+func newFleetWith(t *testing.T, m *rooms.Module, users *census, ids ...string) *fleet {
+	f := &fleet{t: t, users: users, nodes: make(map[string]*member), ring: make(map[store.RoomID]string), others: ids[0],
 		owners: make(map[store.RoomID]*owned), epochs: make(map[store.RoomID]uint64), left: make(map[store.RoomID]store.Left)}
 	var err error
 	f.inner, err = pebble.OpenMemory(pebble.Options{Fault: func(store.RoomID, uint64) error {
@@ -84,7 +89,7 @@ func newFleet(t *testing.T, m *rooms.Module, ids ...string) *fleet {
 func (f *fleet) join(m *rooms.Module, id string, process uint64) *member {
 	f.t.Helper()
 	n := &member{f: f, id: id}
-	sched, err := scheduler.New(context.Background(), scheduler.Options{Modules: natives{m}, Store: sharedStore{f.inner, n}, Cluster: n})
+	sched, err := scheduler.New(context.Background(), scheduler.Options{Modules: natives{m}, Store: sharedStore{f.inner, n}, Cluster: n, Presence: presenceDesk{f.users, id}})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -26,6 +26,9 @@ import (
 //	  roll      kind string, room string, epoch uvarint, dead bool: attach if you have connections
 //	            of the room; dead: the owner before did not give it back
 //	  rolled    coming bool
+//	any node to one that holds connections, and back
+//	  notify    count uvarint, each: kind string, room string, a notified event
+//	  notified  count uvarint: so many were taken
 const (
 	frameAttach byte = iota + 1
 	frameEvents
@@ -40,6 +43,8 @@ const (
 	frameMoved
 	frameRoll
 	frameRolled
+	frameNotify
+	frameNotified
 )
 
 const (
@@ -110,7 +115,8 @@ func decodeEvents(b []byte) ([]abi.Event, error) {
 	}
 	for _, e := range events {
 		switch e.Type() {
-		case abi.EventConnect, abi.EventMessage, abi.EventClose, abi.EventRequest, abi.EventTold, abi.EventAlarm:
+		case abi.EventConnect, abi.EventMessage, abi.EventClose, abi.EventRequest, abi.EventTold, abi.EventAlarm,
+			abi.EventNotified:
 		default:
 			return nil, malformed("events", "a host's own "+e.Type().String())
 		}
@@ -123,17 +129,22 @@ func eventList(d *abi.Decoder, b []byte) ([]abi.Event, error) {
 	n := d.Count("events", abi.MaxBatchEvents)
 	events := make([]abi.Event, 0, min(n, 64))
 	for range n {
-		at := len(b) - d.Len()
-		if d.Bytes("event", abi.MaxBatch); d.Err() != nil {
-			return nil, d.Err()
-		}
-		e, err := abi.DecodeEvent(b[at : len(b)-d.Len()])
+		e, err := nextEvent(d, b)
 		if err != nil {
 			return nil, err
 		}
 		events = append(events, e)
 	}
 	return events, d.Err()
+}
+
+// nextEvent reads one event; d stands in b, and ends where b ends.
+func nextEvent(d *abi.Decoder, b []byte) (abi.Event, error) {
+	at := len(b) - d.Len()
+	if d.Bytes("event", abi.MaxBatch); d.Err() != nil {
+		return nil, d.Err()
+	}
+	return abi.DecodeEvent(b[at : len(b)-d.Len()])
 }
 
 // appendTurn encodes what one gateway hears of a turn.
@@ -170,6 +181,32 @@ func decodeTurn(b []byte) (*host.Turn, error) {
 		}
 	}
 	return t, nil
+}
+
+func appendNotify(notices []notice) []byte {
+	b := abi.AppendUvarint([]byte{frameNotify}, uint64(len(notices)))
+	for _, n := range notices {
+		b = abi.AppendString(abi.AppendString(b, n.room.Kind), n.room.Name)
+		b = abi.AppendEvent(b, n.event)
+	}
+	return b
+}
+
+func decodeNotify(b []byte) (notices []notice, err error) {
+	d := abi.NewDecoder(b)
+	for range d.Count("notify", MaxReached) {
+		n := notice{room: decodeRoomID(d)}
+		e, err := nextEvent(d, b)
+		if err != nil {
+			return nil, err
+		}
+		var ok bool
+		if n.event, ok = e.(*abi.NotifiedEvent); !ok {
+			return nil, malformed("notify", "a "+e.Type().String())
+		}
+		notices = append(notices, n)
+	}
+	return notices, d.End("notify")
 }
 
 // A toldKey names a row of a room's outbox.

@@ -30,6 +30,8 @@ func FuzzFrames(f *testing.F) {
 		Effects: []abi.Effect{&abi.BroadcastEffect{Encoding: abi.Binary, Data: []byte("x")}, &abi.AttachEffect{Connection: 7, Data: []byte("b")},
 			&abi.RespondEffect{Request: 9, Status: 200}},
 	}))
+	f.Add(appendEvents(nil, []abi.Event{&abi.NotifiedEvent{Connection: 7, Event: "e", Encoding: abi.Text}}))
+	f.Add(appendNotify([]notice{{chatOne, &abi.NotifiedEvent{Connection: 7, FromKind: "chat", FromRoom: "two", Event: "e", Encoding: abi.Binary, Data: []byte{0xff}}}}))
 	f.Add(toldKey{chatOne, 1 << 60}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) == 0 {
@@ -58,6 +60,12 @@ func FuzzFrames(f *testing.F) {
 				return
 			}
 			again = appendTurn(nil, turn)
+		case frameNotify:
+			notices, err := decodeNotify(b[1:])
+			if err != nil {
+				return
+			}
+			again = appendNotify(notices)
 		case frameTold:
 			k, err := decodeTold(b[1:])
 			if err != nil {
@@ -77,6 +85,7 @@ func FuzzFrames(f *testing.F) {
 func TestForeignFrames(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"a start":   appendEvents(nil, []abi.Event{&abi.StartEvent{Kind: "chat", Room: "one", Reason: abi.StartCold, Term: "t"}}),
+		"presence":  appendEvents(nil, []abi.Event{&abi.PresenceEvent{Users: []abi.UserPresence{{User: "ann"}}}}),
 		"a tick":    appendEvents(nil, []abi.Event{&abi.TickEvent{}}),
 		"a refusal": appendEvents(nil, []abi.Event{&abi.RejectedEvent{Code: abi.CodeRejected, Event: []byte("x")}}),
 	} {
@@ -88,6 +97,8 @@ func TestForeignFrames(t *testing.T) {
 		"a put":    &abi.PutEffect{Key: []byte("k"), Value: []byte("v")},
 		"a tell":   &abi.TellEffect{Kind: "chat", Room: "two"},
 		"an alarm": &abi.AlarmEffect{Time: 1},
+		"a watch":  &abi.WatchEffect{User: "ann", On: true},
+		"a notify": &abi.NotifyEffect{User: "ann", Event: "e", Encoding: abi.Text},
 	} {
 		if turn, err := decodeTurn(appendTurn(nil, &host.Turn{Effects: []abi.Effect{e}})[1:]); err == nil {
 			t.Errorf("%s was taken: %v", name, turn)

@@ -59,6 +59,8 @@ func (s *Scheduler) Accept(node string, stream Stream) {
 		}
 		_ = stream.Send(abi.AppendBool([]byte{frameRolled}, s.rolled(node, id, epoch, dead)))
 		_, _ = stream.Recv(1) // until the other side has read it and closes
+	case frameNotify:
+		s.notified(node, stream, b[1:])
 	}
 }
 

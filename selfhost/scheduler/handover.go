@@ -7,6 +7,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/host"
+	"github.com/oriel-rooms/oriel/selfhost/gateway"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -150,6 +151,7 @@ func (r *room) lose(lost []*pendingTurn) {
 
 // dropGuest puts the room's memory away.
 func (r *room) dropGuest() {
+	r.unwatch()
 	if r.model != nil {
 		if r.model.Started() {
 			r.s.stats.awake.Add(-1)
@@ -166,6 +168,8 @@ func (r *room) dropGuest() {
 // disown turns the owner's view of the room into a gateway's: only this node's connections are left.
 // It returns the gateways that were attached.
 func (r *room) disown(hint string) (fronts []*front) {
+	var ended []*gateway.Connection
+	defer func() { r.left(ended) }()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var own host.Table
@@ -175,7 +179,7 @@ func (r *room) disown(hint string) (fronts []*front) {
 		}
 	}
 	r.table = own
-	r.dropEnded()
+	ended = r.dropEnded()
 	for _, f := range r.fronts {
 		f.gone = true
 		fronts = append(fronts, f)
@@ -184,6 +188,7 @@ func (r *room) disown(hint string) (fronts []*front) {
 	r.sealing, r.moveTo, r.hint, r.recorded = false, "", hint, false
 	r.closes, r.done, r.outbox = nil, nil, true
 	r.stopTicker()
+	r.presenceWaits, r.retell = false, false
 	lost := r.notHandedOver()
 	for id, answer := range lost.answers {
 		close(answer)
@@ -215,6 +220,8 @@ func (r *room) local(e abi.Event) bool {
 		return r.answers[e.ID] != nil
 	case *abi.ToldEvent:
 		return r.acks[e] != nil
+	case *abi.NotifiedEvent:
+		return r.sockets[e.Connection] != nil || r.joining[e.Connection] != nil
 	}
 	return false
 }

@@ -41,7 +41,7 @@ func (r *room) reset() {
 		r.abandon(lost)
 		return
 	}
-	r.number, r.attempt = state.Number, state.Alarm.Attempt
+	r.number, r.attempt, r.watchful = state.Number, state.Alarm.Attempt, decodeKept(state.Host).watchful
 	var events []abi.Event
 	for _, p := range lost {
 		if p.turn.Decision {
@@ -64,6 +64,7 @@ func (r *room) reset() {
 	r.s.alarms.set(r.id, state.Alarm.Due)
 	r.mu.Lock()
 	r.void = false
+	r.retell = r.watched.now.Load() != nil
 	r.mu.Unlock()
 	r.tellLost()
 }

@@ -40,6 +40,12 @@ type room struct {
 	sleeper  *time.Timer
 	ticker   *ticker
 
+	presenceWaits bool // a presence event is in the mailbox, or comes after a while
+	retell        bool // the room has to be told of everybody whom it watches
+	notices       []*abi.NotifyEffect
+	noticeBytes   int
+	notifying     bool // the goroutine that delivers notices is there
+
 	pending    []*pendingTurn // submitted, not delivered, in turn order
 	delivering bool           // the delivery goroutine is there
 	void       bool           // a commit failed: nothing is delivered until the turn goroutine has reset
@@ -79,7 +85,11 @@ type room struct {
 	trapsUnlogged int
 	attempt       uint64      // of the alarm that is set
 	closes        []abi.Event // close events that could not be run
+	watchful      bool        // the store says that the room watches users
+	presenceFails int         // presence events in a row that did not happen
 	durability    abi.Durability
+
+	watched watching
 
 	// Of the delivery goroutine, and of the turn goroutine while void.
 	table   host.Table
@@ -300,6 +310,8 @@ func eventBytes(e abi.Event) int {
 	case *abi.RequestEvent:
 		return 512 + len(e.Body)
 	case *abi.ToldEvent:
+		return 128 + len(e.Data)
+	case *abi.NotifiedEvent:
 		return 128 + len(e.Data)
 	}
 	return 512

@@ -22,6 +22,9 @@ type Stats struct {
 	Sent, Broadcasts, Delivered uint64
 	// Sleeps, StartFailures, Throttled, MailboxFull and AlarmsParked count what they say.
 	Sleeps, StartFailures, Throttled, MailboxFull, AlarmsParked uint64
+	// Notified counts the devices that notifications of rooms reached, NotifiesLost the notifications that were not
+	// delivered because of too many, or because presence was not to be had.
+	Notified, NotifiesLost uint64
 	// Of a node of a cluster: Owned rooms run here. Taken, TakenOver (from dead nodes), Moved
 	// (handed over) and Lost count ownerships, Attached those of other nodes that this one
 	// attached to, Gaps the attachments that broke, Forwarded the events handed to owners.
@@ -40,6 +43,7 @@ type counters struct {
 	sent, broadcasts, delivered                                 atomic.Uint64
 	sleeps, startFailures, throttled, mailboxFull, alarmsParked atomic.Uint64
 
+	notified, notifiesLost                                  atomic.Uint64
 	owned                                                   atomic.Int64
 	taken, takenOver, moved, lost, attached                 atomic.Uint64
 	gaps, forwarded, frontsCut, crossedFrames, crossedBytes atomic.Uint64
@@ -81,6 +85,7 @@ func (s *Scheduler) Stats() Stats {
 		Sent: c.sent.Load(), Broadcasts: c.broadcasts.Load(), Delivered: c.delivered.Load(),
 		Sleeps: c.sleeps.Load(), StartFailures: c.startFailures.Load(), Throttled: c.throttled.Load(),
 		MailboxFull: c.mailboxFull.Load(), AlarmsParked: c.alarmsParked.Load(),
+		Notified: c.notified.Load(), NotifiesLost: c.notifiesLost.Load(),
 		Owned: c.owned.Load(), Taken: c.taken.Load(), TakenOver: c.takenOver.Load(), Moved: c.moved.Load(), Lost: c.lost.Load(),
 		Attached: c.attached.Load(), Gaps: c.gaps.Load(), Forwarded: c.forwarded.Load(), GatewaysCut: c.frontsCut.Load(),
 		CrossedFrames: c.crossedFrames.Load(), CrossedBytes: c.crossedBytes.Load(),

@@ -46,7 +46,14 @@ func (r *room) loop() {
 				r.mu.Lock()
 				r.outbox = true // tried again when an event opens the room
 				r.mu.Unlock()
+			} else {
+				r.revive()
 			}
+			continue
+		case r.retell:
+			r.retell = false
+			r.mu.Unlock()
+			r.submit(&host.Turn{Decision: true}, extra{retell: true})
 			continue
 		}
 		if r.retire() {
@@ -70,7 +77,7 @@ func (r *room) turns(events []abi.Event) {
 		r.putBack(events)
 		return
 	}
-	events = append(r.closes, r.dueAlarms(events)...)
+	events = append(r.closes, r.dueChanges(r.dueAlarms(events))...)
 	r.closes = nil
 	slept := !r.model.Started()
 	began := time.Now()
@@ -87,12 +94,20 @@ func (r *room) took(result host.Result) {
 	for _, x := range result.Rejections {
 		r.rejected(x)
 	}
-	for _, t := range result.Turns {
+	for i, t := range result.Turns {
 		x := extra{}
 		if t.Durable() {
 			x.outboxDone = r.takeDone()
 		}
+		if i == len(result.Turns)-1 && !t.Decision {
+			r.keepWatchful(&x)
+		}
 		r.submit(t, x)
+		for _, e := range t.Events {
+			if e.Type() == abi.EventPresence {
+				r.presenceFails = 0
+			}
+		}
 	}
 	if result.Err != nil {
 		r.failed(result.Unrun, result.Err)
@@ -207,11 +222,13 @@ func (r *room) open() error {
 	}
 	state := r.rows.State()
 	r.number, r.attempt, r.durability = state.Number, state.Alarm.Attempt, kind.Durability
+	beside := decodeKept(state.Host)
+	r.watchful = beside.watchful
 	r.model = host.New(host.Config{
 		Kind: kind, Name: r.id.Name, Term: state.Term,
 		Guest: r.guest, Storage: r.rows,
 		Now: r.s.o.Now, Seed: seed, Handle: r.s.handle,
-		Time: state.Time, Alarm: state.Alarm.Scheduled, Culprits: decodeCulprits(state.Host),
+		Time: state.Time, Alarm: state.Alarm.Scheduled, Culprits: beside.culprits,
 		Connections: &r.table, Reason: startReason(state),
 	})
 	if state.HasOutbox {

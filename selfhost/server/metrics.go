@@ -76,6 +76,8 @@ func (c *collector) scheduler(m sink) {
 	m.count("oriel_start_failures_total", "Rooms that did not start.", s.StartFailures)
 	m.count("oriel_throttled_total", "Turns put off because the room had used its share of a core.", s.Throttled)
 	m.count("oriel_mailbox_full_total", "Events refused because a mailbox was full.", s.MailboxFull)
+	m.count("oriel_notified_devices_total", "Devices that notifications of rooms reached.", s.Notified)
+	m.count("oriel_notifications_lost_total", "Notifications of rooms that were not delivered.", s.NotifiesLost)
 	m.count("oriel_alarms_parked_total", "Alarms that failed too often.", s.AlarmsParked)
 	for cause, n := range s.Traps {
 		m.count("oriel_traps_total", "Events that made a room trap.", n, "cause", string(cause))

@@ -16,6 +16,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle(gateway.Prefix, s.gateway)
 	mux.HandleFunc("/v1/dev/token", s.devToken)
 	mux.HandleFunc("/v1/presence/", s.userPresence)
+	mux.HandleFunc("/v1/users/", s.userNotify)
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, _ *http.Request) { writeError(w, abi.CodeNotFound, "") })
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)

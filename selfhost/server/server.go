@@ -36,7 +36,8 @@ type Server struct {
 	modules *modules.Set
 	redis   member.Client // nil on a single node, as node is
 	node    *cluster.Node
-	// everywhere is presence in a cluster.
+	// alone is presence of a single node, everywhere that in a cluster.
+	alone      *presence.Local
 	everywhere *redispresence.Registry
 	scheduler  *scheduler.Scheduler
 	gateway    *gateway.Gateway
@@ -110,7 +111,8 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.presence = &presence.Local{}
+	s.alone = &presence.Local{Grace: presence.DefaultGrace}
+	s.presence = s.alone
 	s.store = db // not before: a nil *pebble.Store in it would not be nil
 	return nil
 }
@@ -254,6 +256,9 @@ func (s *Server) close() error {
 		if err := s.store.Close(); s.storeErr == nil { // else it says the same again
 			errs = append(errs, err)
 		}
+	}
+	if s.alone != nil {
+		s.alone.Close()
 	}
 	if s.everywhere != nil {
 		s.everywhere.Close()

@@ -5,28 +5,26 @@
 package main
 
 import (
-	"net/http"
 	"os"
+	"strings"
 
-	"github.com/syumai/workers"
-
+	"github.com/oriel-rooms/oriel/edge/worker/bridge"
 	"github.com/oriel-rooms/oriel/edge/worker/verdict"
 )
 
 func main() {
 	served := 0
-	workers.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/exit":
+	bridge.Serve(func(head string) string {
+		line, _, _ := strings.Cut(head, "\n")
+		switch {
+		case strings.HasSuffix(line, "/exit"):
 			os.Exit(1)
-		case "/panic":
+		case strings.HasSuffix(line, "/panic"):
 			panic("front")
-		case "/silent":
-			w.WriteHeader(http.StatusNoContent)
-			return
+		case strings.HasSuffix(line, "/silent"):
+			return ""
 		}
 		served++
-		w.Header().Set(verdict.Header, verdict.Verdict{Do: verdict.Token, Token: string(rune('0' + served))}.Encode())
-		w.WriteHeader(http.StatusNoContent)
-	}))
+		return verdict.Verdict{Do: verdict.Token, Token: string(rune('0' + served))}.Encode()
+	})
 }

@@ -17,7 +17,45 @@ func main() {}
 func init() {
 	rooms.Register("probe", func() rooms.Kind { return &probe{} }, rooms.Options{MessageBytes: 4096, Members: 64, Anonymous: true})
 	rooms.Register("session", func() rooms.Kind { return &probe{} }, rooms.Options{Protocols: []string{"oriel.v1.json", "oriel.v1.bin"}})
+	rooms.Register("friends", func() rooms.Kind { return friends{} }, rooms.Options{Anonymous: true})
 	rooms.Register("nostart", func() rooms.Kind { return broken{} }, rooms.Options{})
+}
+
+// friends watches whom its messages name, and tells everybody what it hears.
+type friends struct{}
+
+func (friends) Message(room *rooms.Room, from *rooms.Connection, m rooms.Message) {
+	verb, rest, _ := strings.Cut(string(m.Data), " ")
+	user, text, _ := strings.Cut(rest, " ")
+	switch verb {
+	case "watch":
+		if err := room.Watch(user); err != nil {
+			from.Send(rooms.Text(err.Error()))
+		}
+	case "unwatch":
+		room.Unwatch(user)
+	case "notify":
+		for _, word := range strings.Fields(text) {
+			room.Notify(user, "poke", rooms.Text(word))
+		}
+	case "poison":
+		room.Storage().Put("poison", nil)
+	case "reason":
+		from.Send(rooms.Text("reason " + strconv.Itoa(int(room.StartReason()))))
+	}
+}
+
+func (friends) Presence(room *rooms.Room, users []abi.UserPresence) {
+	if _, ok := room.Storage().Get("poison"); ok {
+		panic("presence")
+	}
+	for _, u := range users {
+		room.Broadcast(rooms.Text(u.User + " " + strconv.FormatBool(u.Online)))
+	}
+}
+
+func (friends) Notified(_ *rooms.Room, to *rooms.Connection, n rooms.Notified) {
+	to.Send(rooms.Message{Encoding: n.Encoding, Data: []byte(n.FromKind + "/" + n.FromRoom + " " + n.Event + " " + string(n.Data))})
 }
 
 type broken struct{}

@@ -3,8 +3,6 @@ package verdict
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -34,24 +32,22 @@ func New(s Settings) (*Judge, error) {
 	return &Judge{door: door, settings: parsed}, nil
 }
 
-// Judge decides about one request. It reads neither its body nor anything else.
-func (j *Judge) Judge(r *http.Request, now time.Time) Verdict {
-	if r.Host == "" {
-		r.Host = r.URL.Host
-	}
-	client := clientOf(r)
-	v := j.decide(r, client, now)
-	if client.Address.IsValid() {
-		v.Key = client.Key().String()
+// Judge decides about one request by its head, as the glue tells it (see parseHead).
+func (j *Judge) Judge(text string, now time.Time) Verdict {
+	r := parseHead(text)
+	r.Now = now
+	v := j.decide(&r)
+	if r.Client.Address.IsValid() {
+		v.Key = r.Client.Key().String()
 	}
 	return v
 }
 
-func (j *Judge) decide(r *http.Request, client admission.Client, now time.Time) Verdict {
+func (j *Judge) decide(r *head) Verdict {
 	facts := admission.Facts{Kind: j.kind, Loopback: j.settings.policy.Dev, FirstMessage: j.settings.firstMessage}
-	if message := r.Header.Get(MessageHeader); message != "" {
+	if r.message != "" {
 		var err error
-		if facts.Credential, err = firstMessage(message); err != nil {
+		if facts.Credential, err = firstMessage(r.message); err != nil {
 			v := Verdict{Do: Refuse, Code: abi.CodeMalformed, Upgrade: true}
 			var e *admission.Error
 			if errors.As(err, &e) {
@@ -60,18 +56,15 @@ func (j *Judge) decide(r *http.Request, client admission.Client, now time.Time) 
 			return v
 		}
 	}
-	decision := j.door.Decide(&admission.Request{
-		Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Host: r.Host,
-		Headers: admission.HeadersOf(r.Header), Client: client, Now: now,
-	}, facts)
+	decision := j.door.Decide(&r.Request, facts)
 	switch d := decision.(type) {
 	case *admission.Allow:
-		return j.allow(r, d, client, now)
+		return j.allow(r, d)
 	case *admission.Refuse:
 		return Verdict{Do: Refuse, Code: d.Code, Detail: d.Detail, Upgrade: d.Upgrade, Protocol: d.Protocol}
 	case *admission.Need:
 		if d.What == admission.NeedFirstMessage {
-			v := room(r, d.Route, client)
+			v := room(r, d.Route)
 			v.Do, v.Protocol = Wait, d.Protocol
 			return v
 		}
@@ -84,11 +77,11 @@ func (j *Judge) kind(name string) (abi.KindOptions, bool) {
 	return k, ok
 }
 
-func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Client, now time.Time) Verdict {
+func (j *Judge) allow(r *head, d *admission.Allow) Verdict {
 	switch d.Route.Target {
 	case admission.TargetDevToken:
 		token, err := admission.Mint(j.settings.secret, admission.Claims{
-			User: d.Route.User, IssuedAt: now, Expires: now.Add(devTokenLife),
+			User: d.Route.User, IssuedAt: r.Now, Expires: r.Now.Add(devTokenLife),
 			Audience: j.settings.policy.Audience, Issuer: j.settings.policy.Issuer,
 		})
 		if err != nil {
@@ -97,13 +90,15 @@ func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Clie
 		return Verdict{Do: Token, Token: token}
 	case admission.TargetUserPresence:
 		return Verdict{Do: Presence, User: d.Route.User}
+	case admission.TargetUserNotify:
+		return Verdict{Do: Notify, User: d.Route.User, Query: r.Query}
 	case admission.TargetRoom:
 	case admission.TargetRoomPresence: // the room knows best, with grace times
 		d.Route.Sub = "/presence"
 	default:
 		return Verdict{Do: Refuse, Code: abi.CodeNotFound}
 	}
-	v := room(r, d.Route, client)
+	v := room(r, d.Route)
 	v.User, v.Claims, v.Protocol = d.Identity.User, string(d.Identity.Claims), d.Protocol
 	if !d.Identity.Expires.IsZero() {
 		v.Expires = d.Identity.Expires.UnixMilli()
@@ -120,28 +115,19 @@ func (j *Judge) allow(r *http.Request, d *admission.Allow, client admission.Clie
 }
 
 // room is the part of a verdict that says which room is meant, and by which address.
-func room(r *http.Request, route admission.Route, client admission.Client) Verdict {
-	v := Verdict{Kind: route.Kind, Room: route.Room, Path: route.Sub, Query: r.URL.RawQuery}
-	if client.Address.IsValid() {
-		v.Address = client.Address.String()
+func room(r *head, route admission.Route) Verdict {
+	v := Verdict{Kind: route.Kind, Room: route.Room, Path: route.Sub, Query: r.Query}
+	if r.Client.Address.IsValid() {
+		v.Address = r.Client.Address.String()
 	}
 	return v
 }
 
-// firstMessage reads the credential out of a header of the glue.
-func firstMessage(header string) (string, error) {
-	message, err := url.PathUnescape(header)
+// firstMessage reads the credential out of a line of the glue.
+func firstMessage(line string) (string, error) {
+	message, err := url.PathUnescape(line)
 	if err != nil {
 		return "", err
 	}
 	return admission.FirstMessage([]byte(message))
-}
-
-// clientOf finds the client: the platform sets CF-Connecting-IP itself, whatever a client sends.
-func clientOf(r *http.Request) admission.Client {
-	c := admission.Client{TLS: r.URL.Scheme == "https"}
-	if a, err := netip.ParseAddr(r.Header.Get("Cf-Connecting-Ip")); err == nil {
-		c.Address = a.Unmap().WithZone("")
-	}
-	return c
 }

@@ -2,18 +2,9 @@ package verdict
 
 import (
 	"encoding/json"
-	"net/url"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
 )
-
-// Header carries an encoded [Verdict] from the front to its glue: an answer with a body would
-// end the Go instance, which is used again for the next request.
-const Header = "Oriel-Verdict"
-
-// MessageHeader brings a socket's first message along, percent-encoded, when the room's object asks
-// again about an upgrade that was to [Wait]. The glue takes it out of every client's request.
-const MessageHeader = "Oriel-First-Message"
 
 // What the glue does.
 const (
@@ -22,10 +13,12 @@ const (
 	Socket  = "socket"  // forward the upgrade to the room
 	Request = "request" // forward the request to the room
 	// Wait forwards the upgrade to the room's object, which keeps the socket from its room until
-	// the first message has come, and asks again with [MessageHeader].
+	// the first message has come, and asks again with it.
 	Wait = "wait"
 	// Presence asks where User is, who need not be the one who asks.
 	Presence = "presence"
+	// Notify says the body of the request to User, on all devices.
+	Notify = "notify"
 )
 
 // A Verdict says what is to be done with a request. The names in JSON are those that the room's
@@ -53,11 +46,11 @@ type Verdict struct {
 	Token   string   `json:"token,omitempty"`
 }
 
-// Encode returns the header's value: JSON, percent-encoded because a header holds ASCII only.
+// Encode returns the verdict as JSON.
 func (v Verdict) Encode() string {
 	b, err := json.Marshal(v)
 	if err != nil { // a struct of texts and numbers always has a form
 		panic(err)
 	}
-	return url.PathEscape(string(b))
+	return string(b)
 }

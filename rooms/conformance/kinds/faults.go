@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 //	effects N                  N sends
 //	bytes N                    N sends of 1 MiB less 64 bytes
 //	garbage                    text that is not UTF-8, which no host takes
+//	watches N                  watches so many users more
+//	notifies N                 notifies so often
+//	largenotify                notifies of 16 KiB and a byte
 //	largekey, largevalue, emptykey, reservedkey, largemessage, largeattachment
 //	                           beyond the SDK's limits
 //	late                       sets tags after the connect
@@ -45,6 +49,18 @@ func (p *Probe) fault(room *rooms.Room, me *rooms.Connection, word, rest string)
 		for range number(rest) {
 			me.Send(rooms.Binary(make([]byte, abi.MaxMessage-64)))
 		}
+	case "watches":
+		for i := range number(rest) {
+			if err := room.Watch("user" + strconv.Itoa(i)); err != nil {
+				panic(err)
+			}
+		}
+	case "notifies":
+		for range number(rest) {
+			room.Notify("ann", "n", rooms.Text(""))
+		}
+	case "largenotify":
+		room.Notify("ann", "n", rooms.Binary(make([]byte, abi.MaxNotify+1)))
 	case "garbage":
 		room.Broadcast(rooms.Message{Encoding: abi.Text, Data: []byte{0xff}})
 	case "largekey":

@@ -4,10 +4,13 @@
 //   - probe runs the commands of its messages; see [Probe];
 //   - plain has no handlers;
 //   - small takes two members and short messages;
+//   - watcher is a probe that watches users;
 //   - fragile fails in its start when its storage says so.
 package kinds
 
 import (
+	"strconv"
+
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
 )
@@ -22,6 +25,7 @@ func Register(m *rooms.Module) {
 	m.Register("small", func() rooms.Kind { return &Probe{} }, rooms.Options{
 		Anonymous: true, Members: 2, MessageBytes: 64, Overflow: abi.OverflowDrop, Durability: abi.Relaxed,
 	})
+	m.Register("watcher", func() rooms.Kind { return &watcher{} }, rooms.Options{Anonymous: true})
 	m.Register("fragile", func() rooms.Kind { return &fragile{} }, rooms.Options{Anonymous: true})
 }
 
@@ -33,6 +37,20 @@ func Module() *rooms.Module {
 }
 
 type plain struct{}
+
+// watcher says what it hears of users.
+type watcher struct{ Probe }
+
+func (w *watcher) Presence(room *rooms.Room, users []abi.UserPresence) {
+	text := "presence"
+	for _, u := range users {
+		text += " " + u.User + "=" + strconv.FormatBool(u.Online)
+	}
+	room.Broadcast(rooms.Text(text))
+	if command, ok := room.Storage().Get("presence"); ok {
+		w.do(room, nil, string(command))
+	}
+}
 
 // fragile does what its row "start" says before anything else.
 type fragile struct{ Probe }

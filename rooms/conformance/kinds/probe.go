@@ -36,6 +36,8 @@ import (
 //	alarm MS, noalarm, when   sets the alarm MS from now, clears it, sends it
 //	tick MS                   asks for ticks
 //	tell KIND ROOM X          tells another room
+//	watch USER, unwatch USER  watches a user, or no more; watched USER sends whether
+//	notify USER EVENT X       says X to a user
 //	log LEVEL X               logs
 //	count                     sends how often it was asked since the start
 //	rand                      sends a number of the turn's randomness
@@ -112,6 +114,12 @@ func (p *Probe) Rejected(room *rooms.Room, code abi.Code, e abi.Event) {
 func (p *Probe) Told(room *rooms.Room, t rooms.Told) {
 	room.Broadcast(rooms.Text("told " + t.FromKind + "/" + t.FromRoom + " " + strconv.FormatUint(t.ID, 10) + " " + string(t.Data)))
 	p.do(room, nil, string(t.Data))
+}
+
+// Notified says so to the connection.
+func (p *Probe) Notified(_ *rooms.Room, to *rooms.Connection, n rooms.Notified) {
+	text := "notified " + n.FromKind + "/" + n.FromRoom + " " + n.Event + " "
+	to.Send(rooms.Message{Encoding: n.Encoding, Data: append([]byte(text), n.Data...)})
 }
 
 func id(c *rooms.Connection) string { return strconv.FormatUint(c.ID(), 10) }
@@ -269,6 +277,17 @@ func (p *Probe) live(room *rooms.Room, me *rooms.Connection, word, rest string) 
 	case "tell":
 		name, data, _ := strings.Cut(second, " ")
 		room.Tell(first, name, []byte(data))
+	case "watch":
+		if err := room.Watch(rest); err != nil {
+			reply(room, me, "not watched: "+err.Error())
+		}
+	case "unwatch":
+		room.Unwatch(rest)
+	case "watched":
+		reply(room, me, strconv.FormatBool(room.Watched(rest)))
+	case "notify":
+		event, data, _ := strings.Cut(second, " ")
+		room.Notify(first, event, rooms.Text(data))
 	case "respond":
 		p.request.Respond(number(first), "text/plain", []byte(second))
 	case "fail":

@@ -159,6 +159,9 @@ func (t Type) String() string {
 	return "unknown"
 }
 
+// NotifyPrefix begins the names of signals that are notifications.
+const NotifyPrefix = "oriel.notify."
+
 // ValidEventName reports whether s may name an event: 1 to [MaxEventName] bytes of
 // printable ASCII without the quote and the backslash, so that it stands in JSON as it is.
 func ValidEventName[S ~string | ~[]byte](s S) bool {

@@ -7,10 +7,11 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/oriel-rooms/oriel/selfhost/member"
+	"github.com/oriel-rooms/oriel/selfhost/presence"
 )
 
 // DefaultGrace is how long a user stays online after the last connection has gone.
-const DefaultGrace = 10 * time.Second
+const DefaultGrace = presence.DefaultGrace
 
 // Options configure a [Registry]. Redis is required.
 type Options struct {

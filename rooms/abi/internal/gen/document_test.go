@@ -84,8 +84,10 @@ func TestDocument(t *testing.T) {
 	compare(t, "codes", got, want)
 
 	want, got = nil, nil
-	for n := abi.EventType(1); !strings.HasPrefix(n.String(), "event_"); n++ {
-		want = append(want, fmt.Sprint(int(n), " ", n))
+	for n := abi.EventType(1); n < 100; n++ {
+		if !strings.HasPrefix(n.String(), "event_") { // the others are reserved
+			want = append(want, fmt.Sprint(int(n), " ", n))
+		}
 	}
 	for _, row := range tables["Events"][1:] {
 		got = append(got, row[0]+" "+row[1])

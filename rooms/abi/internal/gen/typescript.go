@@ -59,8 +59,10 @@ func hostFile(limits []limit) []byte {
 		}
 	})
 	object(&b, "Numbers of the types of events.", "eventTypes", func() {
-		for t := abi.EventType(1); !strings.HasPrefix(t.String(), "event_"); t++ {
-			fmt.Fprintf(&b, "  %s: %d,\n", t, t)
+		for t := abi.EventType(1); t <= abi.EventNotified; t++ {
+			if !strings.HasPrefix(t.String(), "event_") { // the others are reserved
+				fmt.Fprintf(&b, "  %s: %d,\n", t, t)
+			}
 		}
 	})
 	object(&b, "Numbers of the types of effects.", "effectTypes", func() {

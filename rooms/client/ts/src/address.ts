@@ -15,6 +15,7 @@ export function address(options: ClientOptions): string {
   const url = new URL(options.url, page?.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.pathname = `${url.pathname.replace(/\/+$/, "")}/v1/rooms/${options.kind}/${options.room}`;
-  url.search = url.hash = "";
+  url.search = options.device ? `device=${encodeURIComponent(options.device)}` : "";
+  url.hash = "";
   return url.href;
 }

@@ -13,6 +13,7 @@ import {
   type HistoryPage,
   type MembersPage,
   more,
+  notifyPrefix,
   type Payload,
   type Place,
   ping,
@@ -403,7 +404,12 @@ export class Client {
         break;
       }
       case "signal":
-        this.#emitter.emit("signal", message.body);
+        if (message.body.event.startsWith(notifyPrefix))
+          this.#emitter.emit("notify", {
+            event: message.body.event.slice(notifyPrefix.length),
+            data: message.body.data,
+          });
+        else this.#emitter.emit("signal", message.body);
         break;
       case "presence":
         this.#presence.apply(message);

@@ -1,5 +1,5 @@
 import type { OrielError } from "./errors.ts";
-import type { GapReason, Place, RoomEvent, Signal } from "./message.ts";
+import type { GapReason, Notification, Place, RoomEvent, Signal } from "./message.ts";
 import type { Held } from "./outbox.ts";
 import type { Presence } from "./presence.ts";
 import type { State } from "./state.ts";
@@ -22,6 +22,8 @@ export interface ClientEvents {
   /** A durable event, each once and in order, or an ephemeral one. */
   event: RoomEvent;
   signal: Signal;
+  /** What another room or a backend says to the user. */
+  notify: Notification;
   /** Who is here changed. */
   presence: Presence;
   /** Called before the first event after the gap. */

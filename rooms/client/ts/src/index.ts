@@ -16,6 +16,7 @@ export type {
   Json,
   Member,
   MembersPage,
+  Notification,
   Payload,
   Place,
   RoomEvent,

@@ -52,6 +52,15 @@ export interface Signal {
   readonly data: unknown;
 }
 
+/** What another room or a backend says to the user. */
+export interface Notification {
+  readonly event: string;
+  readonly data: unknown;
+}
+
+/** Begins the names of signals that are notifications. */
+export const notifyPrefix = "oriel.notify.";
+
 /** Why a client's place could not be gone on from. */
 export type GapReason = "history" | "incarnation" | "ahead";
 

@@ -49,6 +49,11 @@ export interface ClientOptions {
    * Default false.
    */
   readonly firstMessage?: boolean | undefined;
+  /**
+   * What the client runs on, the same for all rooms, at most 64 bytes: of the clients of one device only
+   * the newest is notified. Default: it is a device of its own.
+   */
+  readonly device?: string | undefined;
   /** What the kind wants to know of a client that enters. */
   readonly hello?: Payload;
   /** Go on from here instead of entering at the head. */

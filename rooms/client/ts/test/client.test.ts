@@ -42,6 +42,10 @@ describe("connecting", () => {
       assert.equal(net.last().url, want);
       void client.close();
     }
+    const { client, net } = makeClient({ url: "http://x", device: "ann's ü phone" });
+    client.open();
+    assert.equal(net.last().url, "ws://x/v1/rooms/chat/lobby?device=ann%27s%20%C3%BC%20phone");
+    void client.close();
   });
 
   test("names are checked at the limit and one past it", () => {
@@ -674,6 +678,11 @@ describe("presence and signals", () => {
     assert.deepEqual(socket.take(), [{ type: "signal", event: "typing", data: true }]);
     socket.receive({ type: "signal", event: "typing", from: "bob", data: true });
     assert.deepEqual(heard, [{ event: "typing", from: "bob", data: true }]);
+    const notices: unknown[] = [];
+    client.on("notify", (n) => notices.push(n));
+    socket.receive({ type: "signal", event: "oriel.notify.mention", data: { by: "eve" } });
+    assert.deepEqual(notices, [{ event: "mention", data: { by: "eve" } }]);
+    assert.equal(heard.length, 1);
     socket.end();
     assert.equal(client.signal("typing", true), false);
   });

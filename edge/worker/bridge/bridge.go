@@ -1,0 +1,51 @@
+//go:build js
+
+package bridge
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+const (
+	// maxQuestion bounds a question, in bytes. The platform takes heads of 128 KB.
+	maxQuestion = 256 << 10
+	// keepInbox is the size above which the inbox of one question is not kept for the next.
+	keepInbox = 32 << 10
+)
+
+// desk is what the exports share: they have no receiver.
+var desk struct {
+	reply func(question string) string
+	inbox []byte
+	// said keeps the last answer in memory until the glue has read it.
+	said string
+}
+
+// Serve answers the glue's questions by reply for as long as the instance lives. reply must not wait
+// for anything; if it panics, the instance is gone, and the glue makes another.
+func Serve(reply func(question string) string) {
+	desk.reply = reply
+	select {}
+}
+
+//go:wasmexport oriel_inbox
+func inbox(size uint32) unsafe.Pointer {
+	if size > maxQuestion {
+		return nil
+	}
+	if uint32(len(desk.inbox)) < size || len(desk.inbox) > keepInbox {
+		desk.inbox = make([]byte, max(size, 4096))
+	}
+	return unsafe.Pointer(unsafe.SliceData(desk.inbox))
+}
+
+// answer returns the place and the length of an answer to the question in the inbox.
+//
+//go:wasmexport oriel_answer
+func answer(size uint32) uint64 {
+	desk.said = desk.reply(string(desk.inbox[:size]))
+	// The collector works in goroutines of its own, which run only when this one yields.
+	runtime.Gosched()
+	return uint64(uintptr(unsafe.Pointer(unsafe.StringData(desk.said))))<<32 | uint64(len(desk.said))
+}
