@@ -17,7 +17,7 @@ import (
 //	"oriel rewritten " version:u32 globals:u32 limit:u64 crc32c:u32 module
 const (
 	rewrittenMagic   = "oriel rewritten "
-	rewrittenVersion = 1 // rises with every change of what wasm.Rewrite or checkABI do
+	rewrittenVersion = 3 // rises with every change of what wasm.Rewrite or checkABI do
 	rewrittenHead    = len(rewrittenMagic) + 20
 )
 
