@@ -12,7 +12,7 @@ PAGE     := selfhost/page/dist/index.html
 GO_SRC    = $(shell find rooms runtime selfhost -name '*.go' -not -path '*/testdata/*')
 WASM      = GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w"
 
-.PHONY: help run cluster build rooms page edge deploy generate check test test-go test-race test-fuzz test-client test-edge test-browser test-edge-browser bench clean
+.PHONY: help run cluster build rooms page edge deploy generate check test test-go test-race test-fuzz torture test-client test-edge test-browser test-edge-browser bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -86,6 +86,9 @@ test-fuzz: | tools ## every fuzz target for FUZZTIME each
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$dir >.fuzz.log 2>&1 || { cat .fuzz.log; exit 1; }; \
 		done; \
 	done; rm -f .fuzz.log
+
+torture: | tools ## break a cluster's nodes, links and Redis, ORIEL_TORTURE_ROUNDS times (not part of `make test`, which has a short run)
+	ORIEL_TORTURE_ROUNDS=$${ORIEL_TORTURE_ROUNDS:-300} go test ./selfhost/e2e -run '^TestTorture$$' -v -timeout 2h
 
 test-client: node_modules/.package-lock.json ## the TypeScript client
 	npm run --silent test:client
