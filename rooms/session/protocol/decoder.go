@@ -11,9 +11,11 @@ import (
 // cost no allocation the next time. The zero value is ready. Not safe for concurrent use.
 type Decoder struct {
 	names [maxNames]string
-	next  uint8 // of names, to be given away
-	// last is the name of the last publish, tail what follows the number in one of that name.
-	last, tail string
+	next  uint8  // of names, to be given away
+	last  string // name of the last publish
+	// tail is what follows the number in a publish of that name, if it is short enough to lie here.
+	tail    [48]byte
+	tailLen uint8
 }
 
 // maxNames bounds a decoder's cache: what a room hears is a handful of names, and a
@@ -55,7 +57,8 @@ func (d *Decoder) Decode(m *ClientMessage, f Form, b []byte) error {
 func (d *Decoder) usual(m *ClientMessage, b []byte) bool {
 	const open = `{"type":"publish","seq":`
 	i := len(open)
-	if d.tail == "" || len(b) < i+len(d.tail)+4 || string(b[:i]) != open {
+	tail := d.tail[:d.tailLen]
+	if len(tail) == 0 || len(b) < i+len(tail)+4 || string(b[:i]) != open {
 		return false
 	}
 	var seq uint64
@@ -68,8 +71,8 @@ func (d *Decoder) usual(m *ClientMessage, b []byte) bool {
 			return false
 		}
 	}
-	value := i + len(d.tail)
-	if value >= len(b) || seq == 0 || string(b[i:value]) != d.tail {
+	value := i + len(tail)
+	if value >= len(b) || seq == 0 || string(b[i:value]) != string(tail) {
 		return false
 	}
 	end, err := jsonx.Skip(b, value)
@@ -103,7 +106,10 @@ func (d *Decoder) json(m *ClientMessage, b []byte) error {
 		return fault
 	}
 	if m.Type == TypePublish && m.Event != d.last {
-		d.last, d.tail = m.Event, `,"event":"`+m.Event+`","data":`
+		d.last, d.tailLen = m.Event, 0
+		if tail := append(append(append(d.tail[:0], `,"event":"`...), m.Event...), `","data":`...); len(tail) <= len(d.tail) {
+			d.tailLen = uint8(len(tail))
+		}
 	}
 	return nil
 }
