@@ -44,9 +44,11 @@ func conformanceDriver(t *testing.T, o runtime.Options) conformance.Guests {
 }
 
 // TestConformance runs the suite that every host must pass, with the fast memories and with
-// the portable ones.
+// the portable ones. Its largest turns need most of a turn's fuel, and time, which costs fuel, is
+// dearer on a machine that runs other tests.
 func TestConformance(t *testing.T) {
 	for name, o := range map[string]runtime.Options{"copy-on-write": {}, "plain": {Plain: true}} {
+		o.TurnFuel = 2 * runtime.DefaultTurnFuel
 		t.Run(name, func(t *testing.T) { conformance.Run(t, conformanceDriver(t, o)) })
 	}
 }

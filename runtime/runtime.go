@@ -24,9 +24,10 @@ type Runtime struct {
 	options Options
 	wazero  wazero.Runtime
 	cache   wazero.CompilationCache // nil without CacheDir
-	tokens  tokens
+	tokens  *tokens
 	counts  counters
 	budget  *memory.Budget // of mappings, for the images of all modules
+	clocked bool           // turns pay for their time, too: see tank
 
 	mu      sync.Mutex // guards modules, closed
 	modules map[*Module]struct{}
@@ -42,6 +43,8 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	}
 	config = config.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
 	r := &Runtime{options: o, tokens: newTokens(o.Workers), budget: memory.SystemBudget(), modules: map[*Module]struct{}{}}
+	// Code that is interpreted takes long without any fault of its own.
+	r.clocked = !o.Interpret && threadTime() > 0
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {

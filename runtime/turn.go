@@ -68,9 +68,10 @@ func (in *instance) run(m *memory.Memory, batch []byte, fuel int64) (effects []b
 	if err := in.enter(m); err != nil {
 		return nil, 0, nil, err
 	}
-	in.fuel.Set(uint64(fuel))
+	in.tank.large = len(m.Bytes()) > largeMemory
+	in.tank.fill(fuel)
 	effects, trap = in.exchange(batch)
-	used = fuel - int64(in.fuel.Get())
+	used = fuel - in.tank.drain()
 	if err := in.leave(m); err != nil {
 		return nil, used, trap, err
 	}
