@@ -107,8 +107,8 @@ func (w *meter) split(n int) (parts []*part) {
 		for to < len(w.bodies) && w.bodies[to].to-w.bodies[from].from < each {
 			to++
 		}
-		m := *w
-		m.r = newReader(w.r.b)
+		// A part shares what is only read from here on, and no buffer.
+		m := meter{m: w.m, r: newReader(w.r.b), fuel: w.fuel, asker: w.asker, maxPages: w.maxPages, leaves: w.leaves, bodies: w.bodies}
 		parts = append(parts, &part{meter: m, from: from, to: to})
 		from = to
 	}
