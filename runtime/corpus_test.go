@@ -19,25 +19,24 @@ type cheat struct {
 const (
 	f64Type = 0x7c
 
-	opBlock  = 0x02
-	opLoop   = 0x03
-	opIf     = 0x04
-	opBr     = 0x0c
-	opBrIf   = 0x0d
-	opTable  = 0x0e
-	opCall   = 0x10
-	opCallI  = 0x11
-	opGet    = 0x20
-	opSet    = 0x21
-	opTee    = 0x22
-	opGlobal = 0x23
-	opLoad   = 0x28
-	opStore  = 0x36
-	opEnd    = 0x0b
-	opAnd    = 0x71
-	opMul    = 0x6c
-	opShr    = 0x76
-	void     = 0x40
+	opBlock = 0x02
+	opLoop  = 0x03
+	opIf    = 0x04
+	opBr    = 0x0c
+	opBrIf  = 0x0d
+	opTable = 0x0e
+	opCall  = 0x10
+	opCallI = 0x11
+	opGet   = 0x20
+	opSet   = 0x21
+	opTee   = 0x22
+	opLoad  = 0x28
+	opStore = 0x36
+	opEnd   = 0x0b
+	opAnd   = 0x71
+	opMul   = 0x6c
+	opShr   = 0x76
+	void    = 0x40
 )
 
 // Locals of the modules of this file: the first is the parameter of a turn.

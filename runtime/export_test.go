@@ -56,8 +56,13 @@ func CodeImage(b []byte, limit uint64) ([]byte, bool) {
 	return f.encode(), true
 }
 
-// Unclocked makes turns pay for their instructions only. It must be called before the first turn.
-func (r *Runtime) Unclocked() { r.clocked = false }
+// SetClock gives turns another clock of computing time. It must be called before the first turn.
+func (r *Runtime) SetClock(clock func() time.Duration) { r.clock = clock }
+
+// Pace says how slow the core is; Workload is what it measures, PaceTime what that takes on a fast one.
+var Pace, Workload = pace, workload
+
+const PaceTime = paceTime
 
 // ThreadTime returns the computing time of the thread.
 func ThreadTime() time.Duration { return threadTime() }

@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 package runtime_test
 
 import (
@@ -16,10 +18,7 @@ func BenchmarkFuel(b *testing.B) {
 			name = "fuel-alone"
 		}
 		b.Run(name, func(b *testing.B) {
-			r := newRuntime(b, runtime.Options{})
-			if !clocked {
-				r.Unclocked()
-			}
+			r := newRuntime(b, runtime.Options{Untimed: !clocked})
 			run := func(name string, binary []byte, events []byte) {
 				b.Run(name, func(b *testing.B) {
 					room := newRoom(b, load(b, r, binary), "room")

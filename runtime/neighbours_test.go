@@ -13,10 +13,6 @@ import (
 	"github.com/oriel-rooms/oriel/runtime"
 )
 
-// turnTime is the most that a turn may compute. A turn that is as fast as most has burnt its fuel
-// after three quarters of it.
-const turnTime = runtime.DefaultTurnFuel / 6 * time.Nanosecond
-
 // storm runs turns of hostile rooms, one after another in each, until the returned function is
 // called. It returns when each room has had a turn. Rooms that are throttled wait as the
 // scheduler of a server makes them wait.
@@ -89,7 +85,7 @@ func (n neighbour) within(t *testing.T, rooms []*runtime.Room, events []byte, th
 		stormy, wall := n.p99(t, 120, 500*time.Millisecond)
 		turns := stop()
 		// Beside the turn there are the trap, the memory that is given back, and the collector.
-		allowed := calm + turnTime + 4*time.Millisecond
+		allowed := calm + slowly(turnTime+4*time.Millisecond)
 		t.Logf("p99 %v of computing (%v), calm %v, allowed %v; %d hostile turns", stormy, wall, calm, allowed, turns)
 		switch {
 		case turns < len(rooms)+3:

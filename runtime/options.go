@@ -39,8 +39,13 @@ type Options struct {
 	// TurnFuel is the most fuel one turn may burn. A unit stands for an eighth of a nanosecond of
 	// computing: what the turn's instructions are known to take. Where the thread's computing
 	// time can be read and memories are copied on write (Linux), a nanosecond costs 6 units at
-	// least; see RATIONALE. Default [DefaultTurnFuel]; at most 1<<56.
+	// least, unless it is this machine that is slow; see RATIONALE. Default [DefaultTurnFuel]; at
+	// most 1<<56.
 	TurnFuel int64
+	// Untimed makes turns pay for their instructions only: whether a turn has enough fuel is then the
+	// same each time and everywhere, and code that misses the caches all the time may take fifty times
+	// its budget. For tests, and to repeat what was recorded.
+	Untimed bool
 	// FuelPerSecond is what a room may burn in a second, over time; see [Room.Throttle].
 	// Default [DefaultFuelPerSecond].
 	FuelPerSecond int64

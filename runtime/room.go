@@ -18,7 +18,7 @@ const (
 
 // deepFuel is what a turn must burn at least before its stacks are worth renewing: with
 // less, they are smaller than a few megabytes.
-const deepFuel = 16 << 20
+const deepFuel = 4 << 20
 
 // A Room is one room's memory and what is needed to run its turns. It implements
 // [host.Guest]. One goroutine at a time may use it; a second one gets [ErrBusy].
@@ -106,7 +106,10 @@ func (r *Room) turn(ctx context.Context, batch []byte, storage host.Storage) ([]
 	}
 	t.monotonic = max(t.time, r.clock)
 	// A memory that is copied when it grows takes long, too.
-	in.tank.clocked, in.tank.watched = m.runtime.clocked && m.image.CopyOnWrite(), r.watched
+	in.tank.clock, in.tank.watched = nil, r.watched
+	if m.image.CopyOnWrite() {
+		in.tank.clock = m.runtime.clock
+	}
 	effects, used, trap, err := in.run(r.memory, batch, m.runtime.options.TurnFuel)
 	r.clock = t.monotonic
 	r.fuel, r.watched = used, in.tank.watched

@@ -12,39 +12,41 @@ import (
 // the next one (see wasm.RewriteOptions.Ask), and is in Go's hands for a moment: the scheduler
 // may run somebody else, the collector may stop the world, and the tank looks at what instructions
 // do not show. Caches that miss, pages that are touched first and subnormal numbers make code
-// hundreds of times slower, so a slice costs what its instructions do, or what its time is
-// worth, whatever is more.
+// hundreds of times slower, so a turn costs what its instructions do, or what its computing time is
+// worth, whatever is more. It ends when its instructions have burnt its fuel, or when it has computed for
+// what its fuel is worth on a core that is as slow as this one is now: see pace.
 //
 // It belongs to an instance. Each fill is followed by a drain, on the same goroutine.
 type tank struct {
 	// fuel is what is left of the slice, as the guest sees and burns it.
 	fuel api.MutableGlobal
-	// clocked says that time counts.
-	clocked bool
+	// clock is the thread's computing time. With nil, time does not count.
+	clock func() time.Duration
 	// watched says that the first slice of a turn is timed, too, which takes two calls of the
 	// system: its room's last turn took more than three times what its instructions paid. drain
 	// sets it for the next one.
 	watched bool
 	// large says that the room has a large memory.
 	large bool
-	// stopped says that there is no further slice, whatever is left.
-	stopped bool
-	full    int64 // the turn's fuel
-	left    int64 // fuel that is not handed out yet
-	slice   int64 // what fuel was when the slice began
-	over    int64 // what time has cost, more than instructions
+	// stopped says that there is no further slice, whatever is left; late, that it is because of
+	// the time.
+	stopped, late bool
+	full          int64 // the turn's fuel
+	left          int64 // fuel that is not handed out yet
+	slice         int64 // what fuel was when the slice began
 	// begun is when the turn began, less what it has waited.
 	begun time.Time
-	// cpu is what the thread had computed when the slice began. The goroutine keeps its thread
-	// while timed is set.
+	// cpu is what clock said when the slice began. The goroutine keeps its thread while timed is set.
 	timed bool
 	cpu   time.Duration
+	// spent is the computing time of the slices that were timed. limit is what it may be worth.
+	spent time.Duration
+	limit int64
 }
 
 const (
 	// fuelPerNanosecond is what time is worth. Code as compilers write it burns a third more by
-	// itself: so a turn does not pay for others that share its core, or for a core that is not
-	// the newest, unless it is too much.
+	// itself.
 	fuelPerNanosecond = 6
 	// A slice is minSlice and a part of what is left: the last ones are short, so that a turn
 	// does not end much too late, and the first one is enough for most turns. Rooms with more than
@@ -52,6 +54,10 @@ const (
 	// the system takes 1.5 us for the first touch of each.
 	minSlice, sliceShift, largeShift = 1 << 13, 10, 12
 	largeMemory                      = 16 << 20
+	// slowest bounds what counts of a slice's time: so many nanoseconds for each unit that its
+	// instructions paid, which is 256 times what a unit stands for. What takes longer is a virtual machine
+	// whose core was taken away. Only the first touch of many pages is slower still.
+	slowest = 32
 	// suspicious is how long a turn may take before it matters what it was spent on.
 	suspicious = 20 * time.Microsecond
 )
@@ -61,10 +67,11 @@ func worth(d time.Duration) int64 { return int64(d) * fuelPerNanosecond }
 
 // fill begins a turn.
 func (t *tank) fill(fuel int64) {
-	t.full, t.left, t.over, t.stopped = fuel, fuel, 0, false
+	t.full, t.left, t.limit, t.spent = fuel, fuel, fuel, 0
+	t.stopped, t.late = false, false
 	t.fuel.Set(0)
 	t.pour()
-	if t.clocked {
+	if t.clock != nil {
 		t.begun = time.Now()
 		if t.watched {
 			t.start()
@@ -72,8 +79,14 @@ func (t *tank) fill(fuel int64) {
 	}
 }
 
-// rest returns what is left of the turn's fuel. It is below zero when the turn has burnt too much.
-func (t *tank) rest() int64 { return t.left + int64(t.fuel.Get()) }
+// paid returns what the turn's instructions have burnt.
+func (t *tank) paid() int64 { return t.full - t.left - int64(t.fuel.Get()) }
+
+// burnt returns what the turn has cost.
+func (t *tank) burnt() int64 { return max(t.paid(), worth(t.spent)) }
+
+// empty says that the turn has burnt more than its fuel.
+func (t *tank) empty() bool { return t.late || t.paid() > t.full }
 
 // pour hands out a slice, or what is left.
 func (t *tank) pour() {
@@ -83,7 +96,8 @@ func (t *tank) pour() {
 		if t.large {
 			shift = largeShift
 		}
-		n := min(t.left, minSlice+t.left>>shift-min(now, 0))
+		part := max(0, min(t.left, t.limit-worth(t.spent))) >> shift
+		n := min(t.left, minSlice+part-min(now, 0))
 		t.left -= n
 		now += n
 		t.fuel.Set(uint64(now))
@@ -102,16 +116,30 @@ func (t *tank) cut() {
 // start begins to take the time.
 func (t *tank) start() {
 	goruntime.LockOSThread()
-	t.timed, t.cpu = true, threadTime()
+	t.timed, t.cpu = true, t.clock()
 }
 
-// look charges for the slice's time, as far as its instructions have not paid for it.
+// look counts the slice's time.
 func (t *tank) look() {
-	cpu := threadTime()
-	over := max(0, worth(cpu-t.cpu)-(t.slice-int64(t.fuel.Get())))
-	t.left -= over
-	t.over += over
+	cpu := t.clock()
+	took := cpu - t.cpu
+	if !t.large {
+		took = min(took, slowest*time.Duration(t.slice-int64(t.fuel.Get())))
+	}
+	t.spent += took
 	t.cpu = cpu
+}
+
+// judge stops the turn if it has computed for too long.
+func (t *tank) judge() {
+	if worth(t.spent) <= t.limit {
+		return
+	}
+	t.limit = int64(float64(t.full) * pace(t.clock))
+	if worth(t.spent) > t.limit {
+		t.stopped, t.late = true, true
+	}
+	t.cpu = t.clock()
 }
 
 // refill ends a slice and hands out the next one. Afterwards the fuel is below zero if the turn
@@ -120,7 +148,8 @@ func (t *tank) refill() {
 	switch {
 	case t.timed:
 		t.look()
-	case t.clocked:
+		t.judge()
+	case t.clock != nil:
 		t.start()
 	}
 	t.pour()
@@ -128,7 +157,7 @@ func (t *tank) refill() {
 
 // wait runs f, which may block. Its time does not count.
 func (t *tank) wait(f func() error) error {
-	if !t.clocked {
+	if t.clock == nil {
 		return f()
 	}
 	timed := t.timed
@@ -153,17 +182,13 @@ func (t *tank) stop() {
 	}
 }
 
-// drain ends the turn and returns what is left of its fuel.
-func (t *tank) drain() int64 {
-	switch {
-	case t.timed:
+// drain ends the turn.
+func (t *tank) drain() {
+	if t.timed || t.clock == nil {
 		t.stop()
-	case t.clocked:
-		if spent := time.Since(t.begun); spent > suspicious {
-			t.watched = worth(spent) > 3*(t.full-t.rest())
-			return t.rest()
-		}
+		t.watched = worth(t.spent) > 3*t.paid()
+		return
 	}
-	t.watched = t.over > 2*(t.full-t.rest()-t.over)
-	return t.rest()
+	spent := time.Since(t.begun)
+	t.watched = spent > suspicious && worth(spent) > 3*t.paid()
 }

@@ -71,7 +71,8 @@ func (in *instance) run(m *memory.Memory, batch []byte, fuel int64) (effects []b
 	in.tank.large = len(m.Bytes()) > largeMemory
 	in.tank.fill(fuel)
 	effects, trap = in.exchange(batch)
-	used = fuel - in.tank.drain()
+	in.tank.drain()
+	used = in.tank.burnt()
 	if err := in.leave(m); err != nil {
 		return nil, used, trap, err
 	}
