@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -65,6 +66,7 @@ func (r *Runtime) newInstance(ctx context.Context, compiled wazero.CompiledModul
 	in.module, in.memory = module, module.Memory()
 	in.renew()
 	in.tank.fuel = module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal)
+	in.tank.epoch = time.Now()
 	in.slot.Ask = in.ask
 	for i := range globals {
 		in.globals = append(in.globals, module.ExportedGlobal(wasm.GlobalExport(i)).(api.MutableGlobal))

@@ -34,8 +34,9 @@ type tank struct {
 	full          int64 // the turn's fuel
 	left          int64 // fuel that is not handed out yet
 	slice         int64 // what fuel was when the slice began
-	// begun is when the turn began, less what it has waited.
-	begun time.Time
+	// begun is when the turn began, since epoch, and what it has waited.
+	epoch time.Time
+	begun time.Duration
 	// cpu is what clock said when the slice began. The goroutine keeps its thread while timed is set.
 	timed bool
 	cpu   time.Duration
@@ -72,7 +73,7 @@ func (t *tank) fill(fuel int64) {
 	t.fuel.Set(0)
 	t.pour()
 	if t.clock != nil {
-		t.begun = time.Now()
+		t.begun = time.Since(t.epoch)
 		if t.watched {
 			t.start()
 		}
@@ -164,7 +165,7 @@ func (t *tank) wait(f func() error) error {
 	t.stop()
 	began := time.Now()
 	defer func() {
-		t.begun = t.begun.Add(time.Since(began))
+		t.begun += time.Since(began)
 		if timed {
 			t.start()
 		}
@@ -189,6 +190,6 @@ func (t *tank) drain() {
 		t.watched = worth(t.spent) > 3*t.paid()
 		return
 	}
-	spent := time.Since(t.begun)
+	spent := time.Since(t.epoch) - t.begun
 	t.watched = spent > suspicious && worth(spent) > 3*t.paid()
 }
