@@ -14,7 +14,7 @@ const (
 	// DefaultMaxModule is 16 MiB. A Go module has 2 to 4 MB.
 	DefaultMaxModule = 16 << 20
 	// DefaultTurnFuel is about 20 ms: a server's core burns some 8 units in a nanosecond, in most
-	// sorts of work, and never less than 6; see RATIONALE.
+	// sorts of work, and 6 of them are what a nanosecond costs at least; see RATIONALE.
 	DefaultTurnFuel = 160_000_000
 	// DefaultFuelPerSecond is ten turns' worth: a fifth of a core.
 	DefaultFuelPerSecond = 10 * DefaultTurnFuel
