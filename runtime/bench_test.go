@@ -101,7 +101,7 @@ func BenchmarkSwap(b *testing.B) {
 // wazero: without fuel, swap, or any check. The difference is what all of it costs.
 func BenchmarkTurn(b *testing.B) {
 	plain := newBaseline(b, guest(b))
-	r := newRuntime(b, runtime.Options{TurnFuel: 1 << 50})
+	r := newRuntime(b, runtime.Options{TurnFuel: 10 * runtime.DefaultTurnFuel})
 	m := load(b, r, guest(b))
 	for _, c := range []string{"", "count", "echo hello, this is a line of chat", "spin 1000000", "maps 10000", "strings 10000", "copy 100"} {
 		events := batch()

@@ -1,10 +1,13 @@
 package runtime
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Swap swaps two awake rooms in and out of one instance, n times each.
 func Swap(m *Module, a, b *Room, n int) error {
-	in, err := m.acquire(context.Background())
+	in, err := m.acquire(context.Background(), false)
 	if err != nil {
 		return err
 	}
@@ -24,7 +27,7 @@ func Swap(m *Module, a, b *Room, n int) error {
 
 // Wake gives a room its memory and puts it under an instance once, without a turn.
 func Wake(r *Room) error {
-	in, err := r.module.acquire(context.Background())
+	in, err := r.module.acquire(context.Background(), false)
 	if err != nil {
 		return err
 	}
@@ -51,4 +54,25 @@ func CodeImage(b []byte, limit uint64) ([]byte, bool) {
 		return nil, false
 	}
 	return f.encode(), true
+}
+
+// SetClock gives turns another clock of computing time. It must be called before the first turn.
+func (r *Runtime) SetClock(clock func() time.Duration) { r.clock = clock }
+
+// Pace says how slow the core is; Workload is what it measures, PaceTime what that takes on a fast one.
+var Pace, Workload = pace, workload
+
+const PaceTime = paceTime
+
+// ThreadTime returns the computing time of the thread.
+func ThreadTime() time.Duration { return threadTime() }
+
+// StackSize returns the size of the WebAssembly stack of an instance.
+func StackSize(m *Module) (int, error) {
+	in, err := m.acquire(context.Background(), false)
+	if err != nil {
+		return 0, err
+	}
+	defer m.release(in, false)
+	return stackSize(in.turn), nil
 }

@@ -77,6 +77,12 @@ var roomImports = hostModule{abi.ImportModule, []hostFunction{
 	{abi.ImportLog, i32s(3), nil, logLine},
 }}
 
+// readCost is what a read costs that the storage does not answer at once, in units of fuel.
+const readCost = 50_000
+
+// maxRequest is longer than any request of storage_list: two keys, a number and a flag.
+const maxRequest = 2*abi.MaxKey + 64
+
 // storageGet is storage_get(key, keyLen, dst, dstCap) -> length, or -1 if absent.
 func storageGet(in *instance, stack []uint64) {
 	in.mustBeInTurn(abi.ImportStorageGet)
@@ -107,10 +113,14 @@ func storageList(in *instance, stack []uint64) {
 	if !ok {
 		in.halt(host.CauseGarbage, "storage_list: the request lies outside of the memory")
 	}
+	if len(request) > maxRequest {
+		in.halt(host.CauseGarbage, "storage_list: a request of %d bytes", len(request))
+	}
 	last := &in.in.list
 	if !last.is(request) {
 		in.pay(len(request))
 		last.keep(request, in.list(request), true)
+		in.pay(len(last.answer)) // the host has copied it, even if the guest never takes it
 	}
 	stack[0] = in.answer(abi.ImportStorageList, last.answer, uint32(stack[2]), uint32(stack[3]))
 }
@@ -197,18 +207,19 @@ func (in *instance) list(request []byte) []byte {
 
 // wait parks the instance: the turn's token is given back while read waits.
 func (in *instance) wait(read func(context.Context) error) {
+	in.charge(readCost)
 	r := in.runtime
 	r.counts.parked.Add(1)
 	r.counts.parks.Add(1)
 	r.tokens.give()
-	err := func() error {
+	err := in.tank.wait(func() error {
 		// A panic of the storage must find the turn with its token, too.
 		defer func() {
 			r.tokens.retake()
 			r.counts.parked.Add(-1)
 		}()
 		return read(in.in.ctx)
-	}()
+	})
 	if err != nil {
 		in.haltWith(&host.Trap{Cause: host.CauseStorage, Message: clip("storage: "+err.Error(), maxMessage), Err: err})
 	}

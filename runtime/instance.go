@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -22,7 +23,7 @@ type instance struct {
 	slot    memory.Slot
 	module  api.Module
 	memory  api.Memory
-	fuel    api.MutableGlobal
+	tank    tank
 	globals []api.MutableGlobal
 	inbox   api.Function
 	turn    api.Function
@@ -64,7 +65,9 @@ func (r *Runtime) newInstance(ctx context.Context, compiled wazero.CompiledModul
 	}
 	in.module, in.memory = module, module.Memory()
 	in.renew()
-	in.fuel = module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal)
+	in.tank.fuel = module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal)
+	in.tank.epoch = time.Now()
+	in.slot.Ask = in.ask
 	for i := range globals {
 		in.globals = append(in.globals, module.ExportedGlobal(wasm.GlobalExport(i)).(api.MutableGlobal))
 	}
@@ -125,12 +128,42 @@ func (in *instance) bytes(ptr, length uint32) ([]byte, bool) {
 	return b[ptr:end:end], true
 }
 
+// ask is called when a guest asks for memory. If its fuel is below zero, it is fuel that it asks
+// for. If not, it will do so right after it got the memory, so that the size of its next slice is
+// that of a room with so much memory.
+func (in *instance) ask() bool {
+	if int64(in.tank.fuel.Get()) >= 0 {
+		in.tank.cut()
+		return false
+	}
+	in.refill()
+	return true
+}
+
+// refill hands out the next slice of fuel, if the turn may go on. If not, the fuel is below zero
+// afterwards.
+func (in *instance) refill() {
+	if max(stackSize(in.turn), stackSize(in.inbox)) > maxStack && in.in.trap == nil {
+		in.in.trap = &host.Trap{Cause: host.CauseStack, Message: "the room recursed too deep"}
+		in.tank.stopped = true
+	}
+	in.tank.large = len(in.slot.Bytes()) > largeMemory
+	in.tank.refill()
+}
+
 // pay charges a host call for bytes that it moves.
 func (in *instance) pay(bytes int) {
-	left := int64(in.fuel.Get()) - int64(bytes>>wasm.BulkShift)
-	in.fuel.Set(uint64(left))
+	in.charge(int64(bytes >> wasm.BulkShift))
+}
+
+// charge charges a host call for what it does.
+func (in *instance) charge(units int64) {
+	left := int64(in.tank.fuel.Get()) - units
+	in.tank.fuel.Set(uint64(left))
 	if left < 0 {
-		panic(errHalt) // classified as fuel, which is below zero
+		if in.refill(); int64(in.tank.fuel.Get()) < 0 {
+			panic(errHalt) // classified as fuel, which is below zero, or by the trap that is set
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 //
 // It rises in version with every change of what a module sees while it starts. How old it may get bounds
 // how long the randomness in it is used: see RATIONALE.
-var keptImage = kept{what: "oriel image     ", version: 1, suffix: "image", age: imageAge}
+var keptImage = kept{what: "oriel image     ", version: 2, suffix: "image", age: imageAge}
 
 const imageAge = 7 * 24 * time.Hour
 

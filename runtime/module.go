@@ -111,7 +111,7 @@ func (m *Module) prepare(binary []byte) ([]byte, error) {
 	}
 	m.limit = min(limit, uint64(parsed.MaxPages)*wasm.PageSize, 1<<32-wasm.PageSize)
 	// One page more than any room gets: see instance.swap.
-	rewritten, stats, err := parsed.Rewrite(wasm.RewriteOptions{MaxPages: uint32(m.limit/wasm.PageSize) + 1, KeepNames: true, StripData: true})
+	rewritten, stats, err := parsed.Rewrite(wasm.RewriteOptions{MaxPages: uint32(m.limit/wasm.PageSize) + 1, Ask: true, KeepNames: true, StripData: true})
 	if err != nil {
 		return nil, asModuleError(err)
 	}
@@ -205,7 +205,8 @@ func (m *Module) initialize(ctx context.Context, in *instance) ([]byte, error) {
 	defer in.in.end()
 	in.in.starting = true
 	in.in.monotonic = 1
-	in.fuel.Set(uint64(startFuel * m.runtime.options.TurnFuel))
+	in.tank.fill(startFuel * m.runtime.options.TurnFuel)
+	defer in.tank.drain()
 	for _, name := range []string{wasm.StartExport, abi.ExportInitialize, abi.ExportManifest} {
 		f := in.module.ExportedFunction(name)
 		if f == nil {

@@ -13,9 +13,9 @@ const (
 	DefaultMemoryLimit = 64 << 20
 	// DefaultMaxModule is 16 MiB. A Go module has 2 to 4 MB.
 	DefaultMaxModule = 16 << 20
-	// DefaultTurnFuel is about 20 ms: a server's core burns about 4,000 units in a
-	// microsecond, in most sorts of work.
-	DefaultTurnFuel = 80_000_000
+	// DefaultTurnFuel is about 20 ms: a server's core burns some 8 units in a nanosecond, in most
+	// sorts of work, and 6 of them are what a nanosecond costs at least; see RATIONALE.
+	DefaultTurnFuel = 160_000_000
 	// DefaultFuelPerSecond is ten turns' worth: a fifth of a core.
 	DefaultFuelPerSecond = 10 * DefaultTurnFuel
 	// DefaultParked is how many instances of one module may wait for storage at once.
@@ -36,10 +36,16 @@ type Options struct {
 	MemoryLimit uint64
 	// MaxModule bounds a module in bytes. Default [DefaultMaxModule].
 	MaxModule int
-	// TurnFuel is the most fuel one turn may burn. One unit stands for about one
-	// WebAssembly instruction, and for 8 bytes of a bulk operation or a host call; see RATIONALE. Default
-	// [DefaultTurnFuel]; at most 1<<56.
+	// TurnFuel is the most fuel one turn may burn. A unit stands for an eighth of a nanosecond of
+	// computing: what the turn's instructions are known to take. Where the thread's computing
+	// time can be read and memories are copied on write (Linux), a nanosecond costs 6 units at
+	// least, unless it is this machine that is slow; see RATIONALE. Default [DefaultTurnFuel]; at
+	// most 1<<56.
 	TurnFuel int64
+	// Untimed makes turns pay for their instructions only: whether a turn has enough fuel is then the
+	// same each time and everywhere, and code that misses the caches all the time may take fifty times
+	// its budget. For tests, and to repeat what was recorded.
+	Untimed bool
 	// FuelPerSecond is what a room may burn in a second, over time; see [Room.Throttle].
 	// Default [DefaultFuelPerSecond].
 	FuelPerSecond int64

@@ -88,10 +88,11 @@ func (p *pool) close() {
 }
 
 // acquire takes a token and an instance. It never waits for an instance with a token
-// in hand: those who have the instances may be waiting for a token.
-func (m *Module) acquire(ctx context.Context) (*instance, error) {
+// in hand: those who have the instances may be waiting for a token. heavy is for a room whose
+// turns have been long lately.
+func (m *Module) acquire(ctx context.Context, heavy bool) (*instance, error) {
 	for {
-		if err := m.runtime.tokens.take(ctx); err != nil {
+		if err := m.runtime.tokens.take(ctx, heavy); err != nil {
 			return nil, err
 		}
 		in, create, freed := m.pool.get()

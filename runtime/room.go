@@ -18,7 +18,7 @@ const (
 
 // deepFuel is what a turn must burn at least before its stacks are worth renewing: with
 // less, they are smaller than a few megabytes.
-const deepFuel = 16 << 20
+const deepFuel = 4 << 20
 
 // A Room is one room's memory and what is needed to run its turns. It implements
 // [host.Guest]. One goroutine at a time may use it; a second one gets [ErrBusy].
@@ -34,7 +34,10 @@ type Room struct {
 	// clock is the last value of the memory's monotonic clock, nanoseconds.
 	clock uint64
 	fuel  int64 // burnt by the last turn
+	heat  int64 // what turns burnt lately: each weighs three quarters of the next one
 	state atomic.Int32
+	// watched says that the last turn was slower than its instructions: see tank.
+	watched bool
 }
 
 var _ host.Guest = (*Room)(nil)
@@ -87,7 +90,7 @@ func (r *Room) Turn(ctx context.Context, batch []byte, storage host.Storage) ([]
 
 func (r *Room) turn(ctx context.Context, batch []byte, storage host.Storage) ([]byte, error) {
 	m := r.module
-	in, err := m.acquire(ctx)
+	in, err := m.acquire(ctx, r.heat > heavyFuel)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +105,15 @@ func (r *Room) turn(ctx context.Context, batch []byte, storage host.Storage) ([]
 		return nil, err
 	}
 	t.monotonic = max(t.time, r.clock)
+	// A memory that is copied when it grows takes long, too.
+	in.tank.clock, in.tank.watched = nil, r.watched
+	if m.image.CopyOnWrite() {
+		in.tank.clock = m.runtime.clock
+	}
 	effects, used, trap, err := in.run(r.memory, batch, m.runtime.options.TurnFuel)
 	r.clock = t.monotonic
-	r.fuel = used
+	r.fuel, r.watched = used, in.tank.watched
+	r.heat = (3*r.heat + used) / 4
 	r.bucket.burn(used)
 	m.runtime.counts.turns.Add(1)
 	m.runtime.counts.fuel.Add(used)

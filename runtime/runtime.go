@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -24,9 +25,11 @@ type Runtime struct {
 	options Options
 	wazero  wazero.Runtime
 	cache   wazero.CompilationCache // nil without CacheDir
-	tokens  tokens
+	tokens  *tokens
 	counts  counters
 	budget  *memory.Budget // of mappings, for the images of all modules
+	// clock is the computing time of the thread, for which turns pay, too: see tank. nil if they do not.
+	clock func() time.Duration
 
 	mu      sync.Mutex // guards modules, closed
 	modules map[*Module]struct{}
@@ -42,6 +45,10 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	}
 	config = config.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
 	r := &Runtime{options: o, tokens: newTokens(o.Workers), budget: memory.SystemBudget(), modules: map[*Module]struct{}{}}
+	// Code that is interpreted takes long without any fault of its own.
+	if !o.Untimed && !o.Interpret && threadTime() > 0 {
+		r.clock = threadTime
+	}
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {

@@ -22,7 +22,7 @@ func (in *instance) classify(err error) *host.Trap {
 	output := bytes.TrimSpace(t.output)
 	text := clip(strings.ToValidUTF8(string(output), "\ufffd"), maxMessage)
 	switch {
-	case int64(in.fuel.Get()) < 0:
+	case in.tank.empty():
 		return &host.Trap{Cause: host.CauseFuel, Message: "the turn burnt more than its fuel", Err: err}
 	case strings.Contains(err.Error(), "stack overflow"):
 		return &host.Trap{Cause: host.CauseStack, Message: "the room recursed too deep", Err: err}

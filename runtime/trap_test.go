@@ -31,7 +31,7 @@ func TestTraps(t *testing.T) {
 		o.Workers = 1 // so that all rooms meet on one instance
 		o.MemoryLimit = 16 << 20
 		if o.Interpret {
-			o.TurnFuel = runtime.DefaultTurnFuel / 4
+			o.TurnFuel = runtime.DefaultTurnFuel / 2
 		}
 		r := newRuntime(t, o)
 		m := load(t, r, guest(t))

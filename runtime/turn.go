@@ -68,9 +68,11 @@ func (in *instance) run(m *memory.Memory, batch []byte, fuel int64) (effects []b
 	if err := in.enter(m); err != nil {
 		return nil, 0, nil, err
 	}
-	in.fuel.Set(uint64(fuel))
+	in.tank.large = len(m.Bytes()) > largeMemory
+	in.tank.fill(fuel)
 	effects, trap = in.exchange(batch)
-	used = fuel - int64(in.fuel.Get())
+	in.tank.drain()
+	used = in.tank.burnt()
 	if err := in.leave(m); err != nil {
 		return nil, used, trap, err
 	}

@@ -52,7 +52,7 @@ func (m *Module) warm(ctx context.Context, in *instance, mem *memory.Memory) err
 		return nil
 	}
 	restore := mem.Save()
-	if err := m.runtime.tokens.take(ctx); err != nil {
+	if err := m.runtime.tokens.take(ctx, false); err != nil {
 		return err
 	}
 	defer m.runtime.tokens.give()
@@ -95,7 +95,8 @@ func (m *Module) tidy(ctx context.Context, in *instance, mem *memory.Memory) err
 	if err := in.enter(mem); err != nil {
 		return err
 	}
-	in.fuel.Set(uint64(startFuel * m.runtime.options.TurnFuel))
+	in.tank.fill(startFuel * m.runtime.options.TurnFuel)
+	defer in.tank.drain()
 	in.stack[0] = 0
 	if err := in.invoke(in.module.ExportedFunction(abi.ExportManifest)); err != nil {
 		failed := m.startError(abi.ExportManifest, in, err)

@@ -171,6 +171,7 @@ func wasiWrite(in *instance, stack []uint64) {
 		return
 	}
 	vectors := in.wasiBytes("fd_write", stack[1], 8*n)
+	in.pay(16 * len(vectors)) // there may be nothing in them
 	written := 0
 	for ; len(vectors) > 0; vectors = vectors[8:] {
 		length := binary.LittleEndian.Uint32(vectors[4:])

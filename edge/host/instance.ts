@@ -15,9 +15,14 @@ const fuelExport = "\0oriel.fuel";
 const startExport = "\0oriel.start";
 
 /** The fuel of one turn: about 20 ms; package runtime has the same default. */
-export const turnFuel = 80_000_000n;
+export const turnFuel = 160_000_000n;
+/** Host calls pay their bytes shifted right by this, as bulk operations do (runtime/internal/wasm). */
+const bulkShift = 2;
 /** The fuel of a start of the module: it is the module's own, not a room's. */
 const startFuel = 20n * turnFuel;
+
+/** Longer than any request of storage_list: two keys, a number and a flag. */
+const maxRequest = 2 * limits.maxKey + 64;
 
 /** Errors of a module that cannot be a room's. */
 export class ModuleError extends Error {}
@@ -57,6 +62,7 @@ export class Instance {
       },
       time: now,
       monotonic: now,
+      pay: (bytes) => this.#pay(bytes),
       polls: 0,
       output: "",
       exitCode: undefined,
@@ -148,6 +154,13 @@ export class Instance {
     return new Trap("panic", output === "" ? message : output);
   }
 
+  /** Charges a host call for bytes that it moves. */
+  #pay(bytes: number): void {
+    if (this.#fuel === undefined) return;
+    this.#fuel.value -= BigInt(bytes >>> bulkShift);
+    if (this.#fuel.value < 0n) throw new Trap("fuel", "the turn burnt more than its fuel");
+  }
+
   #view(): Uint8Array<ArrayBuffer> {
     if (this.#bytes.buffer !== this.#memory.buffer) {
       this.#bytes = new Uint8Array(this.#memory.buffer);
@@ -163,6 +176,7 @@ export class Instance {
         const k = range(s, key, keyLen);
         if (k.length > limits.maxKey) throw new Trap("garbage", `storage_get: a key of ${k.length} bytes`);
         if (this.#get === undefined || compareBytes(this.#get.question, k) !== 0) {
+          this.#pay(k.length);
           const question = k.slice();
           this.#get = { question, answer: read(() => this.#storage?.get(question)) };
         }
@@ -170,14 +184,19 @@ export class Instance {
       },
       storage_list: (request: number, requestLen: number, dst: number, cap: number): number => {
         const q = range(s, request, requestLen);
+        if (q.length > maxRequest) throw new Trap("garbage", `storage_list: a request of ${q.length} bytes`);
         if (this.#list === undefined || compareBytes(this.#list.question, q) !== 0) {
+          this.#pay(q.length);
           const question = q.slice();
           this.#list = { question, answer: this.#rows(question) };
+          this.#pay(this.#list.answer?.length ?? 0); // it was made, even if the guest never takes it
         }
         return this.#answer(this.#list.answer as Uint8Array, dst, cap);
       },
       log: (level: number, ptr: number, n: number): void => {
-        this.#log?.line(level, range(s, ptr, n).subarray(0, limits.maxLogLine));
+        const line = range(s, ptr, n).subarray(0, limits.maxLogLine);
+        this.#pay(line.length);
+        this.#log?.line(level, line);
       },
     };
   }
@@ -195,7 +214,10 @@ export class Instance {
 
   /** Copies an answer to the guest if it fits, and returns its length. */
   #answer(answer: Uint8Array, dst: number, cap: number): number {
-    if (answer.length <= cap >>> 0) range(this.#state, dst, answer.length).set(answer);
+    if (answer.length <= cap >>> 0) {
+      this.#pay(answer.length);
+      range(this.#state, dst, answer.length).set(answer);
+    }
     return answer.length;
   }
 }

@@ -29,6 +29,8 @@ export interface WasiState {
   time: bigint;
   /** The monotonic clock, nanoseconds: it never goes back, and moves with turns and polls. */
   monotonic: bigint;
+  /** Charges a call for bytes that it moves; may end the turn. */
+  pay(bytes: number): void;
   polls: number;
   /** What the guest wrote in this turn. */
   output: string;
@@ -65,6 +67,7 @@ export function wasiImports(s: WasiState): WebAssembly.ModuleImports {
     },
     random_get(ptr: number, n: number) {
       const b = range(s, ptr, n);
+      s.pay(b.length);
       for (let at = 0; at < n; at += 65536) crypto.getRandomValues(b.subarray(at, Math.min(n, at + 65536)));
       return ok;
     },
@@ -76,10 +79,12 @@ export function wasiImports(s: WasiState): WebAssembly.ModuleImports {
     fd_write(fd: number, vectors: number, n: number, written: number) {
       if (fd !== 1 && fd !== 2) return badFile;
       if (n > 1024) return invalid; // IOV_MAX of most systems
+      s.pay(128 * n); // there may be nothing in them
       let total = 0;
       for (let i = 0; i < n; i++) {
         const ptr = s.view().getUint32(vectors + 8 * i, true);
         const size = s.view().getUint32(vectors + 8 * i + 4, true);
+        s.pay(size);
         const kept = Math.min(size, maxOutput - s.output.length);
         if (kept > 0) s.output += decoder.decode(range(s, ptr, size).subarray(0, kept));
         total += size;

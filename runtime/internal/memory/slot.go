@@ -11,6 +11,9 @@ type Slot struct {
 	next    *Memory
 	swap    bool
 	refused bool
+	// Ask, if not nil, is told of each growth that the guest asks for, and says whether it was
+	// something else that it asked for: then it gets no memory, and none was refused.
+	Ask func() bool
 }
 
 // Set makes m what the next growth returns. nil parks the instance on a memory of no
@@ -36,6 +39,9 @@ func (s *Slot) Reallocate(size uint64) []byte {
 			return []byte{}
 		}
 		return s.view()
+	}
+	if s.Ask != nil && s.Ask() {
+		return nil
 	}
 	if s.current == nil || !s.current.grow(size) {
 		s.refused = true

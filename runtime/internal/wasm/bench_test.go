@@ -21,7 +21,8 @@ func BenchmarkRewrite(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(len(out)), "bytes-out")
-		b.ReportMetric(float64(stats.Charges), "charges")
+		b.ReportMetric(float64(stats.Payments), "payments")
+		b.ReportMetric(float64(stats.Checks), "checks")
 		b.ReportMetric(float64(stats.Loops), "loops")
 	}
 }

@@ -14,6 +14,8 @@ const (
 	opReturn       = 0x0f
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opDrop         = 0x1a
+	opSelect       = 0x1b
 	opSelectTyped  = 0x1c
 	opLocalGet     = 0x20
 	opLocalTee     = 0x22
@@ -27,8 +29,10 @@ const (
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
+	opI32LeU       = 0x4d
 	opI64LtS       = 0x53
 	opI64Sub       = 0x7d
+	opI64Shl       = 0x86
 	opI64ShrU      = 0x88
 	opI64ExtendU   = 0xad
 	opLastNumeric  = 0xc4
@@ -38,8 +42,11 @@ const (
 	opMisc         = 0xfc
 	opSIMD         = 0xfd
 
-	blockVoid = 0x40
+	blockByte = 0x40 // the type of a block without values
 )
+
+// blockVoid and blockOne stand for the type of a block without values and with one result.
+const blockVoid, blockOne = -2, -1
 
 // Second opcodes after opMisc.
 const (
@@ -58,8 +65,9 @@ const (
 // instruction is one decoded instruction; values in it are what this package needs.
 type instruction struct {
 	op     byte
-	sub    uint32   // second opcode, after opMisc
-	index  uint32   // label or function
+	sub    uint32   // second opcode, after opMisc and opSIMD
+	index  uint32   // label, function, or type of an indirect call
+	block  int64    // type of a block: its index, blockOne or blockVoid
 	labels []uint32 // of br_table, the default last; reused
 }
 
@@ -78,7 +86,7 @@ func (r *reader) next(in *instruction) {
 			r.unsupported("table.set: a swap cannot restore a table")
 		}
 	case op == opBlock || op == opLoop || op == opIf:
-		r.skipBlockType()
+		in.block = r.blockType()
 	case op == opBr || op == opBrIf || op == opCall || op == opRefFunc:
 		in.index = r.u32()
 	case op == opUnreachable || op == 0x01 || op == opElse || op == opEnd || op == opReturn || op == 0x1a || op == 0x1b:
@@ -92,7 +100,7 @@ func (r *reader) next(in *instruction) {
 			}
 		}
 	case op == opCallIndirect:
-		r.u32()
+		in.index = r.u32()
 		r.u32()
 	case op == opSelectTyped:
 		for range r.vector("types", maxParams) {
@@ -114,7 +122,7 @@ func (r *reader) next(in *instruction) {
 	case op == opMisc:
 		r.nextMisc(in)
 	case op == opSIMD:
-		r.skipSIMD()
+		in.sub = r.skipSIMD()
 	case op == 0x12 || op == 0x13 || op == 0x14 || op == 0x15:
 		r.unsupported("tail calls and typed function references (instruction %#x)", op)
 	case op == 0x06 || op == 0x07 || op == 0x08 || op == 0x09 || op == 0x0a || op == 0x18 || op == 0x19 || op == 0x1f:
@@ -169,16 +177,17 @@ func (r *reader) skipAddress() {
 	r.u32()
 }
 
-// skipBlockType skips the type of a block: nothing, a value type, or the index of a
-// function type, which is not negative.
-func (r *reader) skipBlockType() {
+// blockType reads the type of a block: blockVoid, blockOne, or the index of a function type,
+// which is not negative.
+func (r *reader) blockType() int64 {
 	if r.at < r.end && r.b[r.at]&0xc0 == 0x40 { // one byte, negative
-		if c := r.byte(); c != blockVoid {
+		if c := r.byte(); c != blockByte {
 			r.checkValueType(c)
+			return blockOne
 		}
-		return
+		return blockVoid
 	}
-	r.u32()
+	return int64(r.u32())
 }
 
 // skipReference skips the type of a null reference.
@@ -195,9 +204,11 @@ func (r *reader) zero() {
 	}
 }
 
-// skipSIMD skips a vector instruction (WebAssembly Core 2.0, section 5.4.8).
-func (r *reader) skipSIMD() {
-	switch sub := r.u32(); {
+// skipSIMD skips a vector instruction and returns its number (WebAssembly Core 2.0, section
+// 5.4.8).
+func (r *reader) skipSIMD() uint32 {
+	sub := r.u32()
+	switch {
 	case sub <= 11 || sub == 92 || sub == 93:
 		r.skipAddress()
 	case sub == 12 || sub == 13:
@@ -210,4 +221,5 @@ func (r *reader) skipSIMD() {
 	case sub > 255:
 		r.unsupported("relaxed vector instruction %d", sub)
 	}
+	return sub
 }

@@ -8,16 +8,23 @@ import (
 
 // meter copies function bodies and puts charges in.
 type meter struct {
-	m      *Module
-	r      *reader
-	fuel   uint32 // index of the fuel global
-	out    []byte // the body that is being written
-	copied int    // first byte of the input that is not copied yet
-	in     instruction
-	frames []frame
-	debt   debt
-	// owes says that the function has not paid enterCost yet. It pays at its first
-	// branch, or by the charge of a loop that begins before any.
+	m     *Module
+	r     *reader
+	fuel  uint32 // index of the fuel global
+	asker uint32 // index of the function that a charge calls when the fuel is below zero
+	// maxPages is more than any memory of the module can have.
+	maxPages uint32
+	out      []byte // the body that is being written
+	copied   int    // first byte of the input that is not copied yet
+	in       instruction
+	frames   []frame
+	debt     debt
+	// unchecked is what has been paid since the last check, in the order of the code.
+	unchecked int
+	// wide is what it costs where paths meet, because of the function's many locals.
+	wide int
+	// owes says that the function has not checked its fuel yet. It does at its first branch,
+	// or at the header of a loop that begins before any.
 	owes bool
 	// leaves holds, for each defined function, its weight if it is a free leaf, else -1.
 	leaves []int8
@@ -29,15 +36,15 @@ type meter struct {
 // span is a range of the input.
 type span struct{ from, to int }
 
-// code rewrites the code section.
-func (m *Module) meterCode(fuel uint32) ([]byte, Stats, error) {
+// meterCode rewrites the code section and appends the asker, if there is anybody to call it.
+func (m *Module) meterCode(o RewriteOptions) ([]byte, Stats, error) {
 	if m.code < 0 {
 		return nil, Stats{}, nil
 	}
 	s := m.sections[m.code]
 	// The reader's offsets are those of the section, so that bodies alias it.
 	r := newReader(s.body)
-	w := &meter{m: m, r: r, fuel: fuel}
+	w := &meter{m: m, r: r, fuel: m.fuelGlobal(), asker: m.asker(), maxPages: o.MaxPages}
 	n := r.vector("function bodies", maxFunctions)
 	if r.err == nil && n != len(m.funcs) {
 		r.fail("%d functions but %d bodies", len(m.funcs), n)
@@ -62,7 +69,10 @@ func (m *Module) meterCode(fuel uint32) ([]byte, Stats, error) {
 		done.Go(p.run)
 	}
 	done.Wait()
-	out := appendU32(make([]byte, 0, len(s.body)+len(s.body)/4+16), uint32(n))
+	if n == 0 {
+		return s.body, Stats{}, nil
+	}
+	out := appendU32(make([]byte, 0, len(s.body)+len(s.body)/4+64), uint32(n)+1)
 	stats, locals := Stats{Functions: n}, 0
 	for _, p := range parts {
 		if p.meter.r.err != nil {
@@ -76,7 +86,7 @@ func (m *Module) meterCode(fuel uint32) ([]byte, Stats, error) {
 		r.unsupported("more than %d locals in all functions", maxAllLocals)
 		return nil, Stats{}, r.shifted(s.at)
 	}
-	return out, stats, nil
+	return append(out, askerBody(w.fuel, o.Ask)...), stats, nil
 }
 
 // maxParts bounds the goroutines that rewrite a code section.
@@ -97,7 +107,8 @@ func (w *meter) split(n int) (parts []*part) {
 		for to < len(w.bodies) && w.bodies[to].to-w.bodies[from].from < each {
 			to++
 		}
-		m := meter{m: w.m, r: newReader(w.r.b), fuel: w.fuel, leaves: w.leaves, bodies: w.bodies}
+		// A part shares what is only read from here on, and no buffer.
+		m := meter{m: w.m, r: newReader(w.r.b), fuel: w.fuel, asker: w.asker, maxPages: w.maxPages, leaves: w.leaves, bodies: w.bodies}
 		parts = append(parts, &part{meter: m, from: from, to: to})
 		from = to
 	}
@@ -117,7 +128,8 @@ func (p *part) run() {
 
 func (s *Stats) add(o Stats) {
 	s.Loops += o.Loops
-	s.Charges += o.Charges
+	s.Payments += o.Payments
+	s.Checks += o.Checks
 	s.Bulk += o.Bulk
 }
 
@@ -134,21 +146,31 @@ func (w *meter) findLeaves() {
 	for i, body := range w.bodies {
 		w.leaves[i] = -1
 		if body.to-body.from <= 4*leafLimit {
-			w.leaves[i] = w.leafWeight(&reader{b: w.r.b, at: body.from, end: body.to})
+			w.leaves[i] = w.leafWeight(i, &reader{b: w.r.b, at: body.from, end: body.to})
 		}
 	}
 }
 
-func (w *meter) leafWeight(r *reader) int8 {
-	r.locals()
+func (w *meter) leafWeight(f int, r *reader) int8 {
+	_, n := r.locals()
+	t := &w.m.types[w.m.funcs[f]]
+	if len(t.Results) > 1 || len(t.Params)+int(n) > freeLocals {
+		return -1
+	}
 	weight := 0
 	for r.more() {
 		r.next(&w.in)
 		switch w.in.op {
-		case opCall, opCallIndirect, opLoop, opMemoryGrow, opMisc:
+		case opCall, opCallIndirect, opLoop, opMemoryGrow, opRefFunc, opMisc, opSIMD:
 			return -1
+		case opBlock, opIf:
+			if w.in.block >= 0 {
+				return -1
+			}
+		case opBr, opBrIf, opBrTable, opReturn, opElse, opEnd:
+			weight += moveCost // for the value that it may carry
 		}
-		weight += w.weigh(&w.in)
+		weight += int(costs[w.in.op])
 	}
 	if r.err != nil || weight > leafLimit {
 		return -1
@@ -180,9 +202,22 @@ func (w *meter) flush(to int) {
 	w.copied = to
 }
 
-func (w *meter) charge(n int) {
-	w.stats.Charges++
-	w.out = appendCharge(w.out, w.fuel, n)
+// pay appends the payment of what is unpaid.
+func (w *meter) pay() {
+	n := max(int(w.debt), 0)
+	w.debt = min(w.debt, 0)
+	w.stats.Payments++
+	w.out = appendPayment(w.out, w.fuel, n)
+	if w.unchecked += n; w.unchecked >= maxUnchecked {
+		w.check(-1)
+	}
+}
+
+// check appends a look at what is left.
+func (w *meter) check(again int) {
+	w.unchecked = 0
+	w.stats.Checks++
+	w.out = w.appendCheck(w.out, again)
 }
 
 // body writes the body of defined function i, with charges inside, to w.out.
@@ -200,16 +235,23 @@ func (w *meter) body(i int) {
 		r.unsupported("more than %d locals in all functions", maxAllLocals)
 		return
 	}
-	local := uint32(len(w.m.types[w.m.funcs[i]].Params)) + n
+	if w.leaves[i] >= 0 { // its callers pay
+		w.out = append(w.out, r.b[span.from:span.to]...)
+		return
+	}
+	t := &w.m.types[w.m.funcs[i]]
+	local := uint32(len(t.Params)) + n
 	w.copied = span.from
-	w.frames = append(w.frames[:0], frame{skip: unreached, join: unreached})
-	w.debt = 0
-	w.owes = w.leaves[i] < 0
-	bulk := false
+	w.frames = append(w.frames[:0], frame{carries: len(t.Results), results: len(t.Results), skip: unreached, join: unreached})
+	w.wide = max(0, int(local)-freeLocals) / 2
+	w.debt, w.unchecked = debt(w.wide+max(0, span.to-span.from-smallBody)/32), 0
+	w.owes = true
+	counts := false
 	for len(w.frames) > 0 && r.err == nil {
 		w.debt = r.skipPlain(w.debt)
 		if w.debt >= maxDebt {
-			w.settleDebt()
+			w.flush(r.at)
+			w.pay()
 			continue
 		}
 		at := r.at
@@ -217,11 +259,16 @@ func (w *meter) body(i int) {
 		if r.err != nil {
 			return
 		}
-		if w.in.op == opMisc && (w.in.sub >= miscMemoryInit && w.in.sub <= miscMemoryFill) {
+		switch {
+		case w.in.op == opMisc && (w.in.sub >= miscMemoryInit && w.in.sub <= miscMemoryFill):
 			w.flush(at)
 			w.stats.Bulk++
-			w.out = appendBulkCharge(w.out, w.fuel, local)
-			bulk = true
+			w.out = w.appendBulkCharge(w.out, local)
+			counts = true
+		case w.in.op == opMemoryGrow:
+			w.flush(at)
+			w.out = w.appendGrowCharge(w.out, local)
+			counts = true
 		}
 		w.instruction(&w.in, at)
 	}
@@ -229,7 +276,7 @@ func (w *meter) body(i int) {
 		r.fail("code after the end of a function")
 	}
 	w.flush(r.at)
-	if bulk && r.err == nil {
+	if counts && r.err == nil {
 		// One more group of locals: one i32. The groups begin after their count.
 		counter := &reader{b: w.r.b, at: span.from, end: span.to}
 		counter.u32()
@@ -241,9 +288,17 @@ func (w *meter) body(i int) {
 	}
 }
 
-// instruction accounts for one instruction that begins at byte at, and copies it where
-// a charge has to come before or after it.
+// instruction accounts for one instruction that begins at byte at, and puts what it pays before
+// or after it.
 func (w *meter) instruction(in *instruction, at int) {
+	if in.op == opElse && len(w.frames) < 2 {
+		w.r.fail("else without if")
+		return
+	}
+	w.debt = w.debt.add(w.weigh(in) + w.moves(in))
+	if w.r.err != nil {
+		return
+	}
 	if w.owes {
 		switch in.op {
 		case opLoop:
@@ -251,31 +306,46 @@ func (w *meter) instruction(in *instruction, at int) {
 		case opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable, opCall, opCallIndirect:
 			w.owes = false
 			w.flush(at)
-			w.charge(enterCost)
+			w.debt = w.debt.add(enterCost)
+			w.pay()
+			w.check(-1)
 		}
 	}
-	if in.op == opElse && len(w.frames) < 2 {
-		w.r.fail("else without if")
-		return
+	back := w.back(in)
+	if back {
+		w.debt = w.debt.add(loopCost)
 	}
-	w.debt = w.debt.add(w.weigh(in))
+	if w.debt != unreached && (back || in.op == opLoop && w.debt > entryDebt || w.debt > exitDebt && w.exit(in)) {
+		w.flush(at)
+		w.pay()
+	}
 	w.flow(in)
 	if w.r.err != nil || len(w.frames) == 0 {
 		return
 	}
 	if in.op == opLoop {
-		w.stats.Loops++
+		w.header(in)
+	}
+	if in.op == opMemoryGrow {
+		// The host may have taken fuel back, which wazero does not expect of a growth: a call
+		// makes the code read the fuel again.
 		w.flush(w.r.at)
-		w.charge(loopCost)
+		w.out = appendU32(append(w.out, opCall), w.asker)
 	}
 	if w.debt >= maxDebt {
-		w.settleDebt()
+		w.flush(w.r.at)
+		w.pay()
 	}
 }
 
-// settleDebt pays for what has run so far.
-func (w *meter) settleDebt() {
+// header checks at the header of a loop.
+func (w *meter) header(in *instruction) {
+	w.stats.Loops++
 	w.flush(w.r.at)
-	w.charge(int(w.debt))
-	w.debt = 0
+	w.debt = min(w.debt, 0) // entryDebt is forgotten
+	again := 0
+	if params, _ := w.arity(in); params > 0 {
+		again = -1 // the branch would have to carry what is out of reach
+	}
+	w.check(again)
 }

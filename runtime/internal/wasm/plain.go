@@ -10,11 +10,9 @@ const (
 
 // classes is the class of each opcode.
 var classes = func() (c [256]uint8) {
-	c[0x1a], c[0x1b], c[opRefIsNull] = plainNo, plainNo, plainNo
+	c[opDrop], c[opSelect], c[opRefIsNull] = plainNo, plainNo, plainNo
 	for op := 0x45; op <= opLastNumeric; op++ {
-		if !slow[op] {
-			c[op] = plainNo
-		}
+		c[op] = plainNo
 	}
 	for op := opLocalGet; op <= opGlobalSet; op++ {
 		c[op] = plainOne
@@ -35,7 +33,8 @@ const maxPlain = 1 + 2*10
 func (r *reader) skipPlain(d debt) debt {
 	b, at := r.b[:r.end], r.at
 	for at+maxPlain <= len(b) && d < maxDebt {
-		class := classes[b[at]]
+		op := b[at]
+		class := classes[op]
 		if class == special {
 			break
 		}
@@ -53,7 +52,7 @@ func (r *reader) skipPlain(d debt) debt {
 			end++
 		}
 		at = end
-		d = d.add(1)
+		d = d.add(int(costs[op]))
 	}
 	r.at = at
 	return d

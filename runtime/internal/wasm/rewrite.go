@@ -26,6 +26,10 @@ func GlobalExport(i int) string { return privatePrefix + "global." + strconv.Ito
 type RewriteOptions struct {
 	// MaxPages becomes the memory's declared maximum.
 	MaxPages uint32
+	// Ask makes code whose fuel is below zero ask for a page of memory first, which a host that
+	// hands out fuel in slices refuses and takes as a question. The code ends if the fuel is still
+	// below zero then.
+	Ask bool
 	// KeepNames keeps the name section, for stack traces. All other custom sections go.
 	KeepNames bool
 	// StripData leaves the data out where that is possible: the host writes it with
@@ -37,7 +41,8 @@ type RewriteOptions struct {
 type Stats struct {
 	Functions int // functions with a body
 	Loops     int // loops with a charge
-	Charges   int // charges of a fixed amount, loops among them
+	Payments  int // payments of a fixed amount, those of loops among them
+	Checks    int // checks of what is left, those of loops among them
 	Bulk      int // bulk operations charged by bytes
 	Globals   int // mutable globals that were exported, without the fuel
 }
@@ -50,8 +55,8 @@ func (m *Module) Rewrite(o RewriteOptions) ([]byte, Stats, error) {
 			return nil, Stats{}, &Error{Reason: "an export's name begins with " + strconv.Quote(privatePrefix), Offset: -1, Err: ErrUnsupported}
 		}
 	}
-	fuel := uint32(len(m.globals))
-	code, stats, err := m.meterCode(fuel)
+	fuel := m.fuelGlobal()
+	code, stats, err := m.meterCode(o)
 	if err != nil {
 		return nil, Stats{}, err
 	}
@@ -93,6 +98,16 @@ func (m *Module) Rewrite(o RewriteOptions) ([]byte, Stats, error) {
 			} else if m.movable() {
 				body = m.mergedData()
 			}
+		case sectionType:
+			if len(m.funcs) == 0 {
+				break
+			}
+			body = append(appendItem(body, len(m.types)), 0x60, 0, 0)
+		case sectionFunction:
+			if len(m.funcs) == 0 {
+				break
+			}
+			body = appendU32(appendItem(body, len(m.funcs)), uint32(len(m.types)))
 		case sectionMemory:
 			body = m.rewriteMemory(o.MaxPages)
 		case sectionCode:
@@ -101,6 +116,17 @@ func (m *Module) Rewrite(o RewriteOptions) ([]byte, Stats, error) {
 		out = appendSection(out, s.id, body)
 	}
 	return out, stats, nil
+}
+
+// fuelGlobal is the index of the fuel, behind the module's own globals; asker that of the asker,
+// behind its functions.
+func (m *Module) fuelGlobal() uint32 { return uint32(len(m.globals)) }
+
+func (m *Module) asker() uint32 { return uint32(len(m.Imports) + len(m.funcs)) }
+
+// appendItem returns the body of a section of n items, that counts one more.
+func appendItem(body []byte, n int) []byte {
+	return append(appendU32(make([]byte, 0, len(body)+16), uint32(n)+1), afterCount(body)...)
 }
 
 func appendSection(b []byte, id byte, body []byte) []byte {
