@@ -275,3 +275,30 @@ func TestClusterPresence(t *testing.T) {
 		}
 	}
 }
+
+// TestClusterNodeCutOff keeps one node from Redis for longer than its lease: it comes back as another node,
+// and its clients, in a room of the other node, keep their sockets and are online once.
+func TestClusterNodeCutOff(t *testing.T) {
+	f := newFleet(t, 2, time.Second, redistest.Durable, "--module", built.kinds)
+	f.start()
+	room := roomOf(f.nodes[0], f.nodes).String()
+	s := &changes{}
+	c := f.nodes[1].client(room, "ann", s.options)
+	ready(t, c)
+	l := &ledger{acks: make(chan struct{}, 1)}
+	p := publisher{name: "ann", event: "message"}
+	p.publish(t, c, l, p.data(0), 0, p.name)
+	f.nodes[1].store.Refuse(true)
+	f.nodes[1].store.Cut()
+	f.nodes[1].process.log.await(t, "this node's lease is lost")
+	f.nodes[1].store.Refuse(false)
+	p.publish(t, c, l, p.data(1), 1, p.name)
+	there := attendance{client: map[string]*client.Client{"ann": c}, in: map[string]string{"ann": room}}
+	there.check(t, f.nodes[0].node, "a node cut off from Redis", time.Second)
+	if n := s.connects(); n != 1 {
+		t.Errorf("the client connected %d times", n)
+	}
+	for _, fault := range faults(history(t, f.nodes[0].addr, room, token(t, "auditor")), l.claims) {
+		t.Error(fault)
+	}
+}
