@@ -38,7 +38,7 @@ func TestWeakerRedis(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, 3, tt.lease, tt.settings, "--module", built.kinds)
 			w := &weak{t: t, fleet: f, names: make(map[string]string), rooms: spread("journal", 4)}
-w.stream = redistest.NewProxy(t, f.redis.Addr)
+			w.stream = redistest.NewProxy(t, f.redis.Addr)
 			w.replica = redistest.StartReplica(t, w.stream.Addr, tt.settings...)
 			f.start()
 			before := newWitness(t, f.redis.Addr)

@@ -18,6 +18,31 @@ const plantedSource = `
 func planted(name string) bool { return os.Getenv("ORIEL_PLANTED") == name }
 `
 
+// plantedClock is a clock that is set an hour ahead and two hours back, again and again. What Go's monotonic clock says
+// beside the time is left as it is, as it is when a machine's clock is set.
+const plantedClock = `
+import (
+	"os"
+	"time"
+	"unsafe"
+)
+
+var plantedStart = time.Now()
+
+func plantedNow() time.Time {
+	now := time.Now()
+	if planted("clock jumps") {
+		seconds := int64(3600)
+		if time.Since(plantedStart)/(700*time.Millisecond)%2 == 1 {
+			seconds = -seconds
+		}
+		wall := (*uint64)(unsafe.Pointer(&now)) // its seconds begin at bit 30
+		*wall += uint64(seconds) << 30
+	}
+	return now
+}
+`
+
 // patches make the faulty binary: the product with the faults of TestPlanted, one of which a process has by
 // its environment. The compiler gets them as an overlay, so that no switch is in the source that is built
 // for anybody else.
@@ -88,7 +113,12 @@ func plantedScript(p *pending) *redis.Script {
 		} else {
 			f.send([]byte{frameSeal})
 		}`},
-	{"../scheduler/planted.go", "", "package scheduler\n\nimport \"os\"\n" + plantedSource},
+	{"../scheduler/planted.go", "", "package scheduler\n" + plantedClock + plantedSource},
+	{"../scheduler/options.go", "o.Now = time.Now", "o.Now = plantedNow"},
+	{"../cluster/planted.go", "", "package cluster\n" + plantedClock + plantedSource},
+	{"../cluster/clock.go", "return time.Now().Round(0)", "return plantedNow().Round(0)"},
+	{"../cluster/clock.go", "before := time.Now()", "before := plantedNow()"},
+	{"../cluster/clock.go", "after := time.Now()", "after := plantedNow()"},
 }
 
 // faulty builds the faulty binary, once.

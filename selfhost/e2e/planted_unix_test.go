@@ -28,6 +28,9 @@ import (
 // forced in which it does harm, and what checks the torture has to find it. In the same situation
 // nothing is found of the product as it is.
 func TestPlanted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds another binary")
+	}
 	for _, c := range []struct {
 		name      string
 		situation func(*stage)
