@@ -51,6 +51,9 @@ func TestCluster(t *testing.T) {
 			readers[i].check(t, fmt.Sprint("reader at node ", i), got)
 		}
 	}
+	if n := f.logged("a link was refused"); n != 0 {
+		t.Errorf("%d links were refused", n)
+	}
 }
 
 // pauses publishes through a node until ctx ends, one at a time, and returns the longest time
