@@ -48,12 +48,7 @@ func newFleet(t testing.TB, n int, lease time.Duration, settings []string, flags
 
 func (f *fleet) add(lease time.Duration, flags ...string) *peer {
 	f.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	listen := l.Addr().String()
-	_ = l.Close()
+	listen := reserve(f.t)
 	p := &peer{links: redistest.NewProxy(f.t, listen), store: redistest.NewProxy(f.t, f.redis.Addr)}
 	p.node = newNode(f.t, append([]string{
 		"--redis", p.store.URL(), "--cluster-secret", clusterSecret, "--cluster-listen", listen,
