@@ -53,6 +53,12 @@ var errClosed = errors.New("cluster: closed")
 // claimEvery is how often a node looks for rooms that nobody has opened although they should be.
 const claimEvery = time.Second
 
+// meetNodes and meetTime bound how many nodes are asked for the secret, and each answer.
+const (
+	meetNodes = 3
+	meetTime  = time.Second
+)
+
 // A Node is this process as a part of the fleet. It implements [scheduler.Cluster].
 type Node struct {
 	o      Options
@@ -92,6 +98,9 @@ func Join(ctx context.Context, o Options) (*Node, error) {
 	// A port that the system chose is kept through all tenures.
 	n.o.Listen = ln.Addr().String()
 	if n.o.Address, err = reachable(o.Address, ln.Addr()); err == nil {
+		err = n.meet(ctx)
+	}
+	if err == nil {
 		err = n.begin(ctx, ln, 0)
 	}
 	if err != nil {
@@ -100,6 +109,32 @@ func Join(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// meet asks a few of the living nodes whether this one has their secret: with another one it would get
+// rooms that nobody else can reach. Nodes that do not answer decide nothing.
+func (n *Node) meet(ctx context.Context) error {
+	leases, err := member.List(ctx, n.o.Redis, n.o.Prefix)
+	if err != nil {
+		return err
+	}
+	rand.Shuffle(len(leases), func(i, j int) { leases[i], leases[j] = leases[j], leases[i] })
+	var refused error
+	for _, l := range leases[:min(len(leases), meetNodes)] {
+		if l.Address == "" || l.Address == n.o.Address { // this one's, before it was started again
+			continue
+		}
+		one, cancel := context.WithTimeout(ctx, meetTime)
+		err := link.Meet(one, l.Address, n.o.TLS)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, link.ErrSecret) {
+			refused = fmt.Errorf("%s, a node of the cluster %q: %w", l.ID, n.o.Prefix, err)
+		}
+	}
+	return refused
 }
 
 // reachable returns where other nodes reach a listener.
@@ -282,11 +317,17 @@ func (n *Node) rejoin(t *tenure) error {
 // claim has rooms opened whose alarms are due, or whose messages to other rooms wait, wherever they
 // should be opened.
 func (n *Node) claim() {
+	clock := newWall()
+	n.compareClocks(n.ctx)
 	for {
 		select {
 		case <-time.After(claimEvery/2 + rand.N(claimEvery)):
 		case <-n.ctx.Done():
 			return
+		}
+		if by := clock.jumped(); by != 0 {
+			n.o.Log.Warn("this machine's clock has been set, or the machine has slept", "by", by)
+			n.compareClocks(n.ctx)
 		}
 		for more := true; more && n.Certain(); {
 			ids, err := n.store.Claim(n.ctx, store.MaxClaim)

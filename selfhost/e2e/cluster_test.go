@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,9 @@ func TestCluster(t *testing.T) {
 			readers[i].await(t, clients[i], uint64(len(got)))
 			readers[i].check(t, fmt.Sprint("reader at node ", i), got)
 		}
+	}
+	if n := f.logged("a link was refused"); n != 0 {
+		t.Errorf("%d links were refused", n)
 	}
 }
 
@@ -241,14 +245,61 @@ func TestClusterRefusals(t *testing.T) {
 	f := newFleet(t, 1, 2*time.Second, nil, "--module", built.kinds)
 	f.start()
 	f.nodes[0].process.log.await(t, "may lose acknowledged messages") // this Redis keeps nothing on disk
-	wrong := f.add(2*time.Second, "--module", built.kinds, "--cluster-secret", "another-secret-of-the-nodes-0123456789")
-	wrong.node.start()
-	f.nodes[0].process.log.await(t, "does not have the cluster's secret")
-	away := newNode(t, "--redis", "redis://127.0.0.1:1", "--cluster-secret", clusterSecret, "--cluster-listen", "127.0.0.1:0")
-	p := away.launch()
-	if code := p.wait(t); code != 1 {
-		t.Errorf("a node without its Redis ended with %d", code)
+	refused := func(why string, n *node, want string) {
+		t.Helper()
+		p := n.launch()
+		if code := p.wait(t); code != 1 {
+			t.Errorf("%s: it ended with %d", why, code)
+		}
+		if line := last(p.log.String()); !strings.Contains(line, want) {
+			t.Errorf("%s: it says %q", why, line)
+		}
 	}
+	const other = "another-secret-of-the-nodes-0123456789"
+	refused("another secret", f.add(2*time.Second, "--module", built.kinds, "--cluster-secret", other).node, "does not have the cluster's secret")
+	f.nodes[0].process.log.await(t, "does not have the cluster's secret")
+
+	admin := f.redis.Client(t)
+	do := func(args ...any) {
+		t.Helper()
+		if err := admin.Do(context.Background(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("acl", "setuser", "narrow", "on", ">pw", "~*", "&*", "+@all", "-zadd", "-hset")
+	narrow := f.add(2*time.Second, "--module", built.kinds)
+	narrow.flags[slices.Index(narrow.flags, "--redis")+1] = "redis://narrow:pw@" + f.redis.Addr
+	refused("a user without rights", narrow.node, "hset zadd")
+
+	do("set", "taken:{meta}", "by another program")
+	refused("a prefix that is taken", f.add(2*time.Second, "--module", built.kinds, "--redis-prefix", "taken").node, "is not a record of Oriel's")
+
+	// A cluster beside this one, in the same Redis: neither sees the other.
+	beside := f.add(2*time.Second, "--module", built.kinds, "--redis-prefix", "beside", "--cluster-secret", other)
+	beside.node.start()
+	for _, n := range []*peer{f.nodes[0], beside} {
+		c := n.client("journal/same", "ann")
+		ready(t, c)
+		offset, err := c.Publish(limited(t), "message", protocol.JSONPayload(`"hi"`))
+		if err != nil || offset != 1 {
+			t.Errorf("the first message is at %d: %v", offset, err)
+		}
+		if n := strings.Count(n.process.log.String(), "joined the cluster"); n != 1 {
+			t.Errorf("it has joined %d times", n)
+		}
+	}
+	if log := f.nodes[0].process.log.String() + beside.process.log.String(); strings.Contains(log, "nodes=2") {
+		t.Error("one of them sees the other")
+	}
+
+	away := newNode(t, "--redis", "redis://127.0.0.1:1", "--cluster-secret", clusterSecret, "--cluster-listen", "127.0.0.1:0")
+	refused("no Redis", away, "connection refused")
+}
+
+// last is the last line.
+func last(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return lines[len(lines)-1]
 }
 
 // TestClusterPresence: every node knows who is online anywhere, also after one has died.
@@ -273,5 +324,32 @@ func TestClusterPresence(t *testing.T) {
 		if !online(through, "user0") || !online(through, "user1") {
 			t.Error("the living went with the dead")
 		}
+	}
+}
+
+// TestClusterNodeCutOff keeps one node from Redis for longer than its lease: it comes back as another node,
+// and its clients, in a room of the other node, keep their sockets and are online once.
+func TestClusterNodeCutOff(t *testing.T) {
+	f := newFleet(t, 2, time.Second, redistest.Durable, "--module", built.kinds)
+	f.start()
+	room := roomOf(f.nodes[0], f.nodes).String()
+	s := &changes{}
+	c := f.nodes[1].client(room, "ann", s.options)
+	ready(t, c)
+	l := &ledger{acks: make(chan struct{}, 1)}
+	p := publisher{name: "ann", event: "message"}
+	p.publish(t, c, l, p.data(0), 0, p.name)
+	f.nodes[1].store.Refuse(true)
+	f.nodes[1].store.Cut()
+	f.nodes[1].process.log.await(t, "this node's lease is lost")
+	f.nodes[1].store.Refuse(false)
+	p.publish(t, c, l, p.data(1), 1, p.name)
+	there := attendance{client: map[string]*client.Client{"ann": c}, in: map[string]string{"ann": room}}
+	there.check(t, f.nodes[0].node, "a node cut off from Redis", time.Second)
+	if n := s.connects(); n != 1 {
+		t.Errorf("the client connected %d times", n)
+	}
+	for _, fault := range faults(history(t, f.nodes[0].addr, room, token(t, "auditor")), l.claims) {
+		t.Error(fault)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/oriel-rooms/oriel/selfhost/redis/redistest"
+	"github.com/oriel-rooms/oriel/selfhost/ring"
+	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
 const clusterSecret = "a-secret-of-the-nodes-of-this-test-0123456789"
@@ -132,6 +134,21 @@ func spread(kind string, n int) (rooms []string) {
 		rooms = append(rooms, fmt.Sprintf("%s/room-%d", kind, i))
 	}
 	return rooms
+}
+
+// roomOf returns a room that the ring gives to one of the nodes.
+func roomOf(owner *peer, nodes []*peer) store.RoomID {
+	var all []ring.Node
+	for _, p := range nodes {
+		all = append(all, ring.Node{ID: p.links.Addr, Weight: ring.DefaultWeight})
+	}
+	places := ring.New(all)
+	for i := 0; ; i++ {
+		id := store.RoomID{Kind: "journal", Name: fmt.Sprint("room-", i)}
+		if at, _ := places.Owner(id.Kind, id.Name); at == owner.links.Addr {
+			return id
+		}
+	}
 }
 
 // logged returns how often the nodes' present processes have logged s.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -32,6 +33,8 @@ type node struct {
 	data    string
 	addr    string
 	flags   []string
+	binary  string   // empty: the one that was built as it is
+	env     []string // beside this process's
 	http    *http.Client
 	process *process
 }
@@ -117,9 +120,9 @@ func newNode(t testing.TB, flags ...string) *node {
 // launch starts a process and does not wait for it to be ready.
 func (n *node) launch() *process {
 	n.t.Helper()
-	p := &process{cmd: exec.Command(built.oriel, append(n.flags, "--data", n.data)...), ready: make(chan struct{}), exited: make(chan struct{})}
+	p := &process{cmd: exec.Command(cmp.Or(n.binary, built.oriel), append(n.flags, "--data", n.data)...), ready: make(chan struct{}), exited: make(chan struct{})}
 	p.cmd.Stderr = &p.log
-	p.cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
+	p.cmd.Env = append(append(os.Environ(), "GOTRACEBACK=all"), n.env...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		n.t.Fatal(err)

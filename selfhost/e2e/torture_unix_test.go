@@ -105,13 +105,16 @@ func harms(lease time.Duration) []harm {
 }
 
 // TestTorture breaks nodes, links and Redis while people publish and read through a balancer. What
-// was acknowledged is there, once, in order, where it was acknowledged, and every reader saw the same.
+// was acknowledged is there, once, in order, where it was acknowledged, every reader saw the same, no owner
+// wrote after a later one, and soon after each harm presence says exactly who is connected.
 func TestTorture(t *testing.T) {
 	const lease = time.Second
 	r, rounds := crashSeed(t), tortureRounds(t)
 	f := newFleet(t, 3, lease, redistest.Durable, "--module", built.kinds, "--drain-timeout", "10s")
+	w := newWitness(t, f.redis.Addr)
 	f.start()
 	rooms := spread("journal", 4)
+	there := attendance{client: make(map[string]*client.Client), in: make(map[string]string)}
 	ledgers := make(map[string]*ledger)
 	type watched struct {
 		room, user string
@@ -125,6 +128,7 @@ func TestTorture(t *testing.T) {
 			w := &watched{room: room, user: fmt.Sprintf("reader-%d-%d", i, k), reader: &reader{}}
 			w.client = f.door.client(room, w.user, w.reader.options, func(o *client.Options) { o.Binary = k == 1 })
 			ready(t, w.client)
+			there.add(w.user, room, w.client)
 			readers = append(readers, w)
 		}
 	}
@@ -135,6 +139,7 @@ func TestTorture(t *testing.T) {
 		for k := range 3 {
 			p := publisher{name: fmt.Sprintf("pub-%d-%d", i, k), event: "message", open: 1 + 7*(k/2), every: 5 * time.Millisecond}
 			c := f.door.client(room, p.name, func(o *client.Options) { o.Binary = k == 1 })
+			there.add(p.name, room, c)
 			wg.Go(func() { p.run(ctx, t, c, ledgers[room]) })
 		}
 		wg.Go(func() { post(ctx, t, f.door, room, fmt.Sprintf("post-%d", i), ledgers[room]) })
@@ -160,10 +165,12 @@ func TestTorture(t *testing.T) {
 				t.Fatalf("%s: nothing is acknowledged after %q", room, h.name)
 			}
 		}
+		there.check(t, f.door, h.name, lease)
 		if t.Failed() {
 			break
 		}
 	}
+	t.Logf("presence was right at most %s after everybody was connected again; in the rooms %s", there.users, there.members)
 	stop()
 	wg.Wait()
 	for _, room := range rooms {
@@ -180,4 +187,10 @@ func TestTorture(t *testing.T) {
 			}
 		}
 	}
+	direct := f.redis.Client(t)
+	wrote, commits := w.faults(t, func(word string) { _ = direct.Echo(context.Background(), word) })
+	for _, fault := range wrote {
+		t.Error(fault)
+	}
+	t.Logf("%d commits", commits)
 }

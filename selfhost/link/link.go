@@ -257,6 +257,16 @@ func (l *Links) yamux() *yamux.Config {
 	return c
 }
 
+// Meet finds out whether a node at an address takes this one for another of the cluster, without being one yet.
+// The error is [ErrSecret] if it does not; any other says that nobody knows.
+func Meet(ctx context.Context, address string, config *tls.Config) error {
+	c, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return explain(err)
+	}
+	return c.Close()
+}
+
 // dial makes a link.
 func (l *Links) dial(ctx context.Context, node string) (*yamux.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
@@ -339,7 +349,8 @@ func (l *Links) Serve(ln net.Listener) error {
 				_ = c.Close()
 				l.stats.refused.Add(1)
 				level := slog.LevelWarn
-				if errors.Is(err, errNotKnown) || l.ctx.Err() != nil { // it is heard of soon
+				// Who is not known is heard of soon, and who says nothing only wanted to know us: see Meet.
+				if errors.Is(err, errNotKnown) || err == io.EOF || l.ctx.Err() != nil {
 					level = slog.LevelDebug
 				}
 				l.o.Log.Log(l.ctx, level, "a link was refused", "address", c.RemoteAddr().String(), "err", explain(err))

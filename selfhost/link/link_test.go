@@ -284,6 +284,36 @@ func TestWhoIsRefused(t *testing.T) {
 }
 
 // TestAnAddressTakenOver: a node that was started again at the same address is not the one before.
+// TestMeet: who is not a node yet can find out whether it has the secret, and no node complains of that.
+func TestMeet(t *testing.T) {
+	a := open(t, "1", "x", secret, nil)
+	address, _, _ := strings.Cut(a.id, "#")
+	meet := func(address, secret string) error {
+		config, err := link.SecretTLS([]byte(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return link.Meet(ctx, address, config)
+	}
+	if err := meet(address, string(secret)); err != nil {
+		t.Error(err)
+	}
+	for a.Stats().Refused == 0 {
+		<-time.After(time.Millisecond)
+	}
+	if a.logs.has("refused") {
+		t.Errorf("it says %s", a.logs.buf.String())
+	}
+	if err := meet(address, "another secret of thirty-two bytes and more"); !errors.Is(err, link.ErrSecret) {
+		t.Errorf("with another secret: %v", err)
+	}
+	if err := meet("127.0.0.1:1", string(secret)); err == nil || errors.Is(err, link.ErrSecret) {
+		t.Errorf("of nobody: %v", err)
+	}
+}
+
 func TestAnAddressTakenOver(t *testing.T) {
 	a, b := open(t, "1", "x", secret, nil), open(t, "2", "x", secret, nil)
 	old := *b

@@ -173,6 +173,33 @@ func TestLinkBreaks(t *testing.T) {
 	ann.expect("bob left with " + itoa(int(abi.CodeRestarting)))
 }
 
+// TestGatewayIsAnother: a gateway that has lost its lease comes back as another node, with the
+// connections that it had; what they do reaches the room, and their end is the end of them there and here.
+func TestGatewayIsAnother(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	ann := f.nodes["a"].dial("desk", "one", "ann")
+	ann.expect("welcome ann")
+	bob := f.nodes["b"].dial("desk", "one", "bob")
+	bob.expect("welcome bob")
+	b := f.nodes["b"]
+	f.mu.Lock()
+	b.id = "b2"
+	f.nodes["b2"] = b
+	delete(f.nodes, "b")
+	f.mu.Unlock()
+	f.breakLinks("b2")
+	if code := bob.closed(); code != abi.CodeRestarting { // as the room's protocol has no resync
+		t.Errorf("bob was told %v", code)
+	}
+	ann.expect("bob left with " + itoa(int(abi.CodeRestarting)))
+	dan := b.dial("desk", "one", "dan") // so that the gateway keeps the room
+	dan.expect("welcome dan")
+	await(t, func() bool {
+		b, a := b.scheduler.Counts(deskOne), f.nodes["a"].scheduler.Counts(deskOne)
+		return b.Sockets == 1 && b.Table == 1 && a.Homes == 1 && a.Table == 2
+	})
+}
+
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // TestVacate drains a node: its rooms are elsewhere before its clients are sent away, and those of

@@ -279,10 +279,12 @@ func (r *room) postFrom(f *front, e abi.Event) error {
 			}
 			r.setHome(e.Connection.ID, f)
 		case *abi.CloseEvent:
-			if r.homes[e.Connection] == nil { // the room does not have it, and nothing else will answer
+			if home := r.homes[e.Connection]; home != f { // nothing else will answer this gateway
 				f.send(appendTurn(nil, &host.Turn{Decision: true, Events: []abi.Event{e}}))
-				r.mu.Unlock()
-				return nil
+				if home == nil { // the room does not have it
+					r.mu.Unlock()
+					return nil
+				}
 			}
 		case *abi.RequestEvent:
 			if r.asked == nil {
@@ -515,11 +517,13 @@ func (r *room) attach(f *front) {
 		here[c.ID] = true
 		home := r.homes[c.ID]
 		_, known := r.table.Get(c.ID)
+		// A gateway may be back as another node: it has lost its lease, and its connections are what they were.
+		was := home != nil && (home.node == f.node || home.gone)
 		switch {
-		case fresh && r.sockets[c.ID] == nil && (home == nil || home.node == f.node):
+		case fresh && r.sockets[c.ID] == nil && (home == nil || was):
 			r.table.Add(c)
 			r.setHome(c.ID, f)
-		case known && home != nil && home.node == f.node:
+		case known && was:
 			r.setHome(c.ID, f)
 		default:
 			f.refuse(c.ID, abi.CodeRestarting, 0)

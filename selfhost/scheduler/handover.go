@@ -180,6 +180,12 @@ func (r *room) disown(hint string) (fronts []*front) {
 	}
 	r.table = own
 	ended = r.dropEnded()
+	for id, c := range r.sockets {
+		if !own.Has(id) { // the room has closed it, and no other owner is to hear of its end
+			delete(r.sockets, id)
+			ended = append(ended, c)
+		}
+	}
 	for _, f := range r.fronts {
 		f.gone = true
 		fronts = append(fronts, f)

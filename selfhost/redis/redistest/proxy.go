@@ -1,7 +1,7 @@
 package redistest
 
 import (
-	"io"
+	"bytes"
 	"net"
 	"sync"
 	"testing"
@@ -22,6 +22,9 @@ type Proxy struct {
 	refuse  bool
 	asks    way // from the clients to the server
 	answers way
+	// strand is the text that strands a connection; empty: none.
+	strand   string
+	stranded map[net.Conn][]byte // what their clients sent since
 }
 
 // A way is one direction of a [Proxy].
@@ -37,7 +40,7 @@ func NewProxy(t testing.TB, to string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String(), to: to, l: l, conns: map[net.Conn]bool{}}
+	p := &Proxy{Addr: l.Addr().String(), to: to, l: l, conns: map[net.Conn]bool{}, stranded: map[net.Conn][]byte{}}
 	p.change.L = &p.mu
 	p.wg.Go(p.accept)
 	t.Cleanup(p.close)
@@ -113,11 +116,11 @@ func (p *Proxy) lose(c net.Conn) {
 	delete(p.conns, c)
 }
 
-func (p *Proxy) pass(to io.Writer, from io.Reader, w *way) {
+func (p *Proxy) pass(to, from net.Conn, w *way) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && p.wait(w) {
+		if n > 0 && !(w == &p.asks && p.strands(from, buf[:n])) && p.wait(w) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
@@ -140,6 +143,18 @@ func (p *Proxy) wait(w *way) bool {
 		p.change.Broadcast()
 	}
 	return !w.drop
+}
+
+// strands keeps what a client sends on a connection that is stranded, or is from here on.
+func (p *Proxy) strands(from net.Conn, b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sent, ok := p.stranded[from]
+	if !ok && (p.strand == "" || !bytes.Contains(b, []byte(p.strand))) {
+		return false
+	}
+	p.stranded[from] = append(sent, b...)
+	return true
 }
 
 func (p *Proxy) set(f func()) {
@@ -174,6 +189,21 @@ func (p *Proxy) HoldAsks(hold bool) { p.set(func() { p.asks.hold = hold }) }
 
 // HoldAnswers keeps what the server answers on its way, until it is let go.
 func (p *Proxy) HoldAnswers(hold bool) { p.set(func() { p.answers.hold = hold }) }
+
+// Strand loses the connections on which a text comes: it, and what is sent behind it, does not reach the
+// server. Other connections do. Empty: no more are lost.
+func (p *Proxy) Strand(text string) { p.set(func() { p.strand = text }) }
+
+// Stranded returns what was sent on each lost connection, from the text on. A test can have it arrive
+// after all, late.
+func (p *Proxy) Stranded() (sent [][]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.stranded {
+		sent = append(sent, bytes.Clone(b))
+	}
+	return sent
+}
 
 // Refuse closes new connections at once, or no longer does.
 func (p *Proxy) Refuse(refuse bool) { p.set(func() { p.refuse = refuse }) }

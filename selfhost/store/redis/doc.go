@@ -60,8 +60,10 @@
 //
 //	appendonly yes, appendfsync always,     an answered commit survives every crash of Redis, of
 //	one Redis, no eviction                  its machine and of nodes
-//	appendfsync everysec or no              a crash of the machine may take the newest commits, a
-//	                                        crash of Redis alone takes none
+//	appendfsync everysec or no              a crash of the machine may take the newest commits; a
+//	                                        crash of Redis alone takes none with no, and with
+//	                                        everysec none unless the disk is so slow that Redis was
+//	                                        waiting for it: then up to two seconds
 //	appendonly no                           a crash takes what came after the last snapshot
 //	a replica that lags is promoted         the newest commits of some rooms are gone
 //	(Sentinel, Redis Cluster)
