@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/oriel-rooms/oriel/selfhost/store"
@@ -44,6 +45,16 @@ func (t *tenured) begin(s store.Shared) {
 			close(t.stopped)
 		}
 	}()
+}
+
+// stop ends the store for good, between two tenures.
+func (t *tenured) stop(cause error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cause == nil {
+		t.cause = fmt.Errorf("%w: %w", store.ErrStopped, cause)
+		close(t.stopped)
+	}
 }
 
 func (t *tenured) current() store.Shared {
