@@ -71,6 +71,10 @@ func (t *tenured) Claim(ctx context.Context, limit int) ([]store.RoomID, error) 
 	return t.current().Claim(ctx, limit)
 }
 
+func (t *tenured) Owner(ctx context.Context, id store.RoomID) (store.Owner, error) {
+	return t.current().Owner(ctx, id)
+}
+
 func (t *tenured) Away() bool               { return t.current().Away() }
 func (t *tenured) Stopped() <-chan struct{} { return t.stopped }
 func (t *tenured) Stats() store.Stats       { return t.current().Stats() }

@@ -346,3 +346,34 @@ func TestAskedInVain(t *testing.T) {
 	}
 	await(t, func() bool { return f.nodes["b"].scheduler.Rooms() == 0 })
 }
+
+// TestAskedTooLate: who was told that a node has a room, and asks it after the room was given back, does
+// not bring the room back there. Nodes that asked each other so kept a room moving for ever.
+func TestAskedTooLate(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b", "c") // all rooms are a's
+	id := store.RoomID{Kind: "desk", Name: "one"}
+	ask := func() string {
+		t.Helper()
+		s, err := f.nodes["c"].Open(context.Background(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Send(scheduler.RecordedFrame(id)); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := s.Recv(1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return scheduler.Elsewhere(answer)
+	}
+	if to := ask(); to != "a" || f.owner(id) != "" {
+		t.Errorf("the answer is %q, and the room belongs to %q", to, f.owner(id))
+	}
+	f.nodes["c"].dial("desk", "one", "ann").expect("welcome ann")
+	if to := ask(); to != "a" || f.owner(id) != "a" {
+		t.Errorf("the answer is %q, and the room belongs to %q", to, f.owner(id))
+	}
+	await(t, func() bool { return f.nodes["b"].scheduler.Rooms() == 0 })
+}

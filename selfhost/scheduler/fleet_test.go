@@ -292,6 +292,10 @@ type sharedStore struct {
 
 func (s sharedStore) Claim(context.Context, int) ([]store.RoomID, error) { return nil, nil }
 
+func (s sharedStore) Owner(_ context.Context, id store.RoomID) (store.Owner, error) {
+	return store.Owner{Node: s.n.f.owner(id)}, nil
+}
+
 func (s sharedStore) Open(ctx context.Context, id store.RoomID) (store.Room, error) {
 	f := s.n.f
 	f.opening.Lock()
