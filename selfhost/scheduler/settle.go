@@ -150,7 +150,7 @@ func (r *room) openHere() error {
 	r.rows, r.number = rows, state.Number
 	r.owns, r.abandoned, r.epoch = true, false, max(r.epoch, state.Epoch)
 	r.outbox = false
-	r.moveTo = ""
+	r.moveTo, r.called = "", ""
 	r.mu.Unlock()
 	r.s.stats.owned.Add(1)
 	r.s.stats.taken.Add(1)

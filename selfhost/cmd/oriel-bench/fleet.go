@@ -184,9 +184,11 @@ func (f *fleet) owner(ctx context.Context, room string) (*peer, error) {
 		return nil, err
 	}
 	defer c.Close()
-	r, err := redisstore.Inspect(ctx, c, redis.DefaultPrefix, store.RoomID{Kind: "chat", Name: room})
-	if err != nil {
-		return nil, err
+	var r redisstore.Record
+	for until := time.Now().Add(patience); r.Owner.Node == "" && time.Now().Before(until); { // it may be on its way
+		if r, err = redisstore.Inspect(ctx, c, redis.DefaultPrefix, store.RoomID{Kind: "chat", Name: room}); err != nil {
+			return nil, err
+		}
 	}
 	for _, m := range f.nodes {
 		if strings.HasPrefix(r.Owner.Node, m.links+"#") {
