@@ -159,7 +159,8 @@ func newMonitor(addr string) (*monitor, error) {
 			if _, from, ok := strings.Cut(line, " ["); ok && !strings.Contains(from[:strings.IndexByte(from, ']')+1], "lua") && !strings.Contains(line, ":presence") {
 				_, tag, _ := strings.Cut(line, ":{")
 				tag, _, _ = strings.Cut(tag, "}")
-				if strings.HasPrefix(tag, "wake:") { // of a room, or what every node looks for by itself
+				if strings.HasPrefix(tag, "wake:") && !strings.Contains(line, `"set"`) {
+					// Of a room that wants it; else a correction some seconds later, or what every node looks for by itself.
 					_, tag, _ = strings.Cut(line, `"chat/`)
 					tag, _, _ = strings.Cut("chat/"+tag, `"`)
 				}

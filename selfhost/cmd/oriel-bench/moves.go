@@ -24,7 +24,7 @@ const (
 
 // moves measures how long publishing in a room stands still when its owner is killed, drained, or comes back.
 // Two nodes have the clients, one to a room, and the third is killed and drained. A pause is the longest time
-// between two answers, so the pace is a part of it.
+// between two answers, so the pace is a part of it, and so is whatever else the machine does.
 func moves(ctx context.Context, f *fleet) error {
 	ctx, stop := context.WithCancel(ctx)
 	var beating sync.WaitGroup
