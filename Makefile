@@ -104,9 +104,9 @@ test-browser: node_modules/.package-lock.json bin/oriel | tools ## the page in r
 test-edge-browser: node_modules/.package-lock.json $(PAGE) | tools ## the same page against wrangler dev
 	npm run --silent test:edge:browser
 
-bench: node_modules/.package-lock.json $(MODULE) $(PAGE) ## every figure of the README: one line each, "name value unit"
+bench: node_modules/.package-lock.json bin/oriel | tools ## every figure of the README: one line each, "name value unit"
 	go build -o bin/oriel-bench ./selfhost/cmd/oriel-bench
-	./bin/oriel-bench --module $(MODULE)
+	./bin/oriel-bench --module $(MODULE) --oriel bin/oriel
 	ORIEL_BENCH_MODULE=$(CURDIR)/$(MODULE) go test ./runtime -run '^$$' -bench '^Benchmark(Swap|Create)$$' | ./bin/oriel-bench --convert
 	npm run --silent bench:edge
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/oriel-rooms/oriel/selfhost/link"
 	"github.com/oriel-rooms/oriel/selfhost/member"
+	"github.com/oriel-rooms/oriel/selfhost/redis"
 	"github.com/oriel-rooms/oriel/selfhost/scheduler"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
@@ -23,6 +24,8 @@ type Store interface {
 	// Fence ends the store's right to write: whatever waits and whatever comes is answered with
 	// [store.ErrFenced].
 	Fence()
+	// SetFormat says which format to write from now on: every node reads it.
+	SetFormat(format int)
 }
 
 // Options configure [Join]. Redis, Open, Listen and TLS are needed.
@@ -81,6 +84,7 @@ type tenure struct {
 	member *member.Membership
 	store  Store
 	links  *link.Links
+	format int // that the store writes; of the goroutine of claim
 }
 
 // Join makes this process a node. Nothing runs on it before [Node.Start].
@@ -156,7 +160,7 @@ func reachable(address string, listener net.Addr) (string, error) {
 func (n *Node) begin(ctx context.Context, ln net.Listener, above uint64) error {
 	m, err := member.Join(ctx, member.Options{
 		Redis: n.o.Redis, Prefix: n.o.Prefix, Address: n.o.Address, Weight: n.o.Weight, Lease: n.o.Lease, Above: above,
-		Meta: member.Meta{Version: n.o.Version, LinkMin: link.MinVersion, LinkMax: link.MaxVersion},
+		Meta: member.Meta{Version: n.o.Version, LinkMin: link.MinVersion, LinkMax: link.MaxVersion, Formats: map[string]int{formatName: redis.Format}},
 		Log:  n.o.Log,
 	})
 	if err != nil {
@@ -166,7 +170,7 @@ func (n *Node) begin(ctx context.Context, ln net.Listener, above uint64) error {
 	if err != nil {
 		return errors.Join(err, m.Leave(ctx))
 	}
-	t := &tenure{member: m, store: st}
+	t := &tenure{member: m, store: st, format: 1}
 	t.links = link.New(link.Options{
 		Self: m.Self().ID, Cluster: n.o.Prefix, TLS: n.o.TLS, Log: n.o.Log,
 		Accept: func(node string, s *link.Stream) { n.accept(node, s) },
@@ -272,6 +276,10 @@ func (n *Node) again(t *tenure) bool {
 			n.rooms.Rebalance()
 			return true
 		}
+		if misfit(err) {
+			n.store.stop(err)
+			return false
+		}
 		if try%10 == 0 {
 			n.o.Log.Warn("this node cannot join again yet", "tries", try+1, "err", err)
 		}
@@ -329,6 +337,7 @@ func (n *Node) claim() {
 			n.o.Log.Warn("this machine's clock has been set, or the machine has slept", "by", by)
 			n.compareClocks(n.ctx)
 		}
+		n.agree()
 		for more := true; more && n.Certain(); {
 			ids, err := n.store.Claim(n.ctx, store.MaxClaim)
 			if err != nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/oriel-rooms/oriel/selfhost/store"
@@ -46,6 +47,16 @@ func (t *tenured) begin(s store.Shared) {
 	}()
 }
 
+// stop ends the store for good, between two tenures.
+func (t *tenured) stop(cause error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cause == nil {
+		t.cause = fmt.Errorf("%w: %w", store.ErrStopped, cause)
+		close(t.stopped)
+	}
+}
+
 func (t *tenured) current() store.Shared {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -58,6 +69,10 @@ func (t *tenured) Open(ctx context.Context, id store.RoomID) (store.Room, error)
 
 func (t *tenured) Claim(ctx context.Context, limit int) ([]store.RoomID, error) {
 	return t.current().Claim(ctx, limit)
+}
+
+func (t *tenured) Owner(ctx context.Context, id store.RoomID) (store.Owner, error) {
+	return t.current().Owner(ctx, id)
 }
 
 func (t *tenured) Away() bool               { return t.current().Away() }

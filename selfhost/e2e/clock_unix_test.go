@@ -26,7 +26,7 @@ func TestClockJumps(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newFleet(t, 2, time.Second, redistest.Durable, "--module", built.kinds, "--drain-timeout", "10s")
-	f.nodes[0].binary, f.nodes[0].env = binary, []string{"ORIEL_PLANTED=clock jumps"}
+	f.nodes[0].oriel, f.nodes[0].env = binary, []string{"ORIEL_PLANTED=clock jumps"}
 	f.start()
 	rooms := spread("journal", 4)
 	ledgers := make(map[string]*ledger)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -33,7 +32,7 @@ type node struct {
 	data    string
 	addr    string
 	flags   []string
-	binary  string   // empty: the one that was built as it is
+	oriel   string   // the binary
 	env     []string // beside this process's
 	http    *http.Client
 	process *process
@@ -103,7 +102,7 @@ func newNode(t testing.TB, flags ...string) *node {
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, data: filepath.Join(dir, "data"), addr: addr, http: &http.Client{Transport: &http.Transport{}}}
+	n := &node{t: t, data: filepath.Join(dir, "data"), addr: addr, oriel: built.oriel, http: &http.Client{Transport: &http.Transport{}}}
 	n.flags = append([]string{
 		"serve", "--listen", addr, "--metrics-listen", "127.0.0.1:0", "--secret-file", file,
 		"--cache-dir", built.cache, "--drain-spread", "300ms",
@@ -120,7 +119,7 @@ func newNode(t testing.TB, flags ...string) *node {
 // launch starts a process and does not wait for it to be ready.
 func (n *node) launch() *process {
 	n.t.Helper()
-	p := &process{cmd: exec.Command(cmp.Or(n.binary, built.oriel), append(n.flags, "--data", n.data)...), ready: make(chan struct{}), exited: make(chan struct{})}
+	p := &process{cmd: exec.Command(n.oriel, append(n.flags, "--data", n.data)...), ready: make(chan struct{}), exited: make(chan struct{})}
 	p.cmd.Stderr = &p.log
 	p.cmd.Env = append(append(os.Environ(), "GOTRACEBACK=all"), n.env...)
 	out, err := p.cmd.StdoutPipe()

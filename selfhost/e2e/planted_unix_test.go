@@ -109,7 +109,7 @@ func newStage(t *testing.T, fault string) *stage {
 			t.Fatal(err)
 		}
 		for _, p := range f.nodes {
-			p.binary, p.env = binary, []string{"ORIEL_PLANTED=" + fault}
+			p.oriel, p.env = binary, []string{"ORIEL_PLANTED=" + fault}
 		}
 		s.limit = 10 * time.Second
 	}

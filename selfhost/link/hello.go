@@ -6,13 +6,6 @@ import (
 	"github.com/oriel-rooms/oriel/rooms/abi"
 )
 
-// The versions of what goes over a link. A node speaks all of them, so that a node that has been
-// upgraded and one that has not yet understand each other.
-const (
-	MinVersion = 1
-	MaxVersion = 1
-)
-
 // MaxIdentity bounds a node's identity and a cluster's name, in bytes.
 const MaxIdentity = 300
 

@@ -53,6 +53,7 @@ type Links struct {
 type peer struct {
 	node    string
 	session *yamux.Session // nil: none
+	version uint64         // that session's
 	changed chan struct{}  // closed when session is set, or the peer is gone
 	gone    bool
 	stop    context.CancelFunc
@@ -139,12 +140,12 @@ func (l *Links) Open(ctx context.Context, node string) (*Stream, error) {
 			l.mu.Unlock()
 			return nil, fmt.Errorf("%w: %s", ErrUnknown, node)
 		}
-		session, changed := p.session, p.changed
+		session, version, changed := p.session, p.version, p.changed
 		l.mu.Unlock()
 		if session != nil {
 			s, err := session.OpenStream()
 			if err == nil {
-				return newStream(s, &l.stats), nil
+				return newStream(s, version, &l.stats), nil
 			}
 			l.drop(p, session)
 			continue
@@ -163,10 +164,10 @@ func (l *Links) Open(ctx context.Context, node string) (*Stream, error) {
 func (l *Links) keep(ctx context.Context, p *peer) {
 	defer l.work.Done()
 	for failures := 0; ctx.Err() == nil; {
-		session, err := l.dial(ctx, p.node)
+		session, version, err := l.dial(ctx, p.node)
 		if err == nil {
 			failures = 0
-			if l.adopt(p.node, session) {
+			if l.adopt(p.node, session, version) {
 				select {
 				case <-session.CloseChan():
 				case <-ctx.Done():
@@ -195,7 +196,7 @@ func (l *Links) keep(ctx context.Context, p *peer) {
 }
 
 // adopt takes a link up. A newer one takes the place of an older.
-func (l *Links) adopt(node string, session *yamux.Session) bool {
+func (l *Links) adopt(node string, session *yamux.Session, version uint64) bool {
 	l.mu.Lock()
 	p := l.nodes[node]
 	if p == nil || l.closed {
@@ -203,7 +204,7 @@ func (l *Links) adopt(node string, session *yamux.Session) bool {
 		return false
 	}
 	old := p.session
-	p.session = session
+	p.session, p.version = session, version
 	if old == nil {
 		close(p.changed)
 	}
@@ -213,7 +214,7 @@ func (l *Links) adopt(node string, session *yamux.Session) bool {
 	if old != nil {
 		_ = old.Close()
 	}
-	go l.accept(node, p, session)
+	go l.accept(node, p, session, version)
 	return true
 }
 
@@ -229,7 +230,7 @@ func (l *Links) drop(p *peer, session *yamux.Session) {
 }
 
 // accept takes the streams that the other side opens.
-func (l *Links) accept(node string, p *peer, session *yamux.Session) {
+func (l *Links) accept(node string, p *peer, session *yamux.Session, version uint64) {
 	defer l.work.Done()
 	defer l.drop(p, session)
 	for {
@@ -240,7 +241,7 @@ func (l *Links) accept(node string, p *peer, session *yamux.Session) {
 		l.work.Add(1)
 		go func() {
 			defer l.work.Done()
-			stream := newStream(s, &l.stats)
+			stream := newStream(s, version, &l.stats)
 			defer stream.Close()
 			l.o.Accept(node, stream)
 		}()
@@ -268,44 +269,46 @@ func Meet(ctx context.Context, address string, config *tls.Config) error {
 }
 
 // dial makes a link.
-func (l *Links) dial(ctx context.Context, node string) (*yamux.Session, error) {
+func (l *Links) dial(ctx context.Context, node string) (session *yamux.Session, version uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
 	address, _, _ := strings.Cut(node, "#")
 	c, err := (&tls.Dialer{Config: l.o.TLS}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, explain(err)
+		return nil, 0, explain(err)
 	}
-	session, err := l.greet(ctx, c, node)
-	if err != nil {
+	if session, version, err = l.greet(ctx, c, node); err != nil {
 		_ = c.Close()
-		return nil, explain(err)
+		return nil, 0, explain(err)
 	}
-	return session, nil
+	return session, version, nil
 }
 
-func (l *Links) greet(ctx context.Context, c net.Conn, node string) (*yamux.Session, error) {
+func (l *Links) greet(ctx context.Context, c net.Conn, node string) (session *yamux.Session, version uint64, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(longAgo) })
 	own := hello{min: MinVersion, max: MaxVersion, cluster: l.o.Cluster, from: l.o.Self, to: node}
 	if err := writeFrame(c, own.append(nil)); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	b, err := readFrame(c)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	h, err := decodeHello(b)
-	switch {
-	case err != nil:
-		return nil, err
-	case h.refusal != "":
-		return nil, fmt.Errorf("%w: %s", ErrRefused, h.refusal)
-	case h.from != node || h.cluster != l.o.Cluster || agree(own, h) == 0:
-		return nil, fmt.Errorf("%w: %s answers as %s", ErrRefused, node, h.from)
-	case !stop():
-		return nil, ctx.Err()
+	if err != nil {
+		return nil, 0, err
 	}
-	return yamux.Client(c, l.yamux())
+	version = agree(own, h)
+	switch {
+	case h.refusal != "":
+		return nil, 0, fmt.Errorf("%w: %s", ErrRefused, h.refusal)
+	case h.from != node || h.cluster != l.o.Cluster || version == 0:
+		return nil, 0, fmt.Errorf("%w: %s answers as %s", ErrRefused, node, h.from)
+	case !stop():
+		return nil, 0, ctx.Err()
+	}
+	session, err = yamux.Client(c, l.yamux())
+	return session, version, err
 }
 
 // errNotKnown is what a node says to another of which it has not heard yet, or that is dead.
@@ -406,7 +409,7 @@ func (l *Links) welcome(raw net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if !l.adopt(h.from, session) {
+	if !l.adopt(h.from, session, agree(own, h)) {
 		_ = session.Close()
 	}
 	return nil

@@ -2,7 +2,6 @@ package link
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -17,18 +16,20 @@ type Stream struct {
 	s   *yamux.Stream
 	r   *bufio.Reader
 	out []byte
+	// version is what both sides of the link speak.
+	version uint64
 	// sent and received are the link's counters.
 	sent, received *atomic.Uint64
 }
 
-func newStream(s *yamux.Stream, c *counters) *Stream {
-	return &Stream{s: s, r: bufio.NewReaderSize(s, 512), sent: &c.sent, received: &c.received}
+func newStream(s *yamux.Stream, version uint64, c *counters) *Stream {
+	return &Stream{s: s, r: bufio.NewReaderSize(s, 512), version: version, sent: &c.sent, received: &c.received}
 }
 
 // Send writes one frame. It blocks while the other side has not read what came before, beyond the
 // stream's window of 256 KiB. b is not kept.
 func (s *Stream) Send(b []byte) error {
-	s.out = binary.AppendUvarint(s.out[:0], uint64(len(b)))
+	s.out = appendHead(s.out[:0], s.version, len(b))
 	s.out = append(s.out, b...)
 	n, err := s.s.Write(s.out)
 	s.sent.Add(uint64(n))
@@ -41,7 +42,7 @@ func (s *Stream) Send(b []byte) error {
 // Recv reads the next frame into memory of its own. io.EOF means that the other side has closed the
 // stream in order. A frame over limit bytes fails with [ErrFrame].
 func (s *Stream) Recv(limit int) ([]byte, error) {
-	n, err := binary.ReadUvarint(s.r)
+	n, err := readHead(s.r, s.version)
 	if err != nil {
 		return nil, err
 	}

@@ -26,11 +26,17 @@
 // A step of Redis's own clock ends leases early or late, and so does a fail-over to a
 // replica that lags. Neither lets two owners write: every write is checked against the record of its room.
 //
+// # Versions
+//
+// A node says which versions of the link it speaks and which formats it reads. [Membership.Agree] raises what is
+// written once all who live read it; from then on the join of a node that does not is refused, as is that of a
+// node which has no version of the link in common with one that lives.
+//
 // # What Redis needs
 //
 // All keys begin with prefix:{nodes}, so they live in one slot of a Redis Cluster. Redis 6.2 or later or
 // any Valkey, without eviction. Commands: EVALSHA, EVAL, TIME, GET, SET, ZADD, ZCARD, ZSCORE, ZRANGE, ZRANGEBYSCORE,
-// ZREM, HSET, HDEL, HGETALL, PUBLISH, SUBSCRIBE.
+// ZREM, HGET, HSET, HDEL, HGETALL, PUBLISH, SUBSCRIBE.
 //
 // The client's own retries may be on or off: a renewal sent twice does no harm, and a join sent twice leaves a
 // lease that nobody renews, which the newer one at the same address hides.

@@ -12,6 +12,8 @@ var (
 	ErrGone = errors.New("the lease is gone at Redis")
 	// ErrLeft means that the node left.
 	ErrLeft = errors.New("the node has left")
+	// ErrVersion means that this program is too old, or too new, for the nodes that live.
+	ErrVersion = errors.New("this program does not fit the nodes that live")
 	// ErrFull means that [MaxMembers] nodes are members already.
 	ErrFull = errors.New("the fleet is full")
 	// ErrFormat means that what Redis holds is not what this program, or one that it knows of,
@@ -21,7 +23,7 @@ var (
 
 // An Error says which operation failed.
 type Error struct {
-	// Op is the operation: "join", "renew", "drain", "leave", "alive", "list".
+	// Op is the operation: "join", "renew", "drain", "leave", "alive", "agree", "list".
 	Op string
 	// Node is the identity meant, or the address of a node that has none yet.
 	Node string

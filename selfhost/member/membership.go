@@ -68,6 +68,9 @@ func Join(ctx context.Context, o Options) (*Membership, error) {
 	if ok && len(list) == 0 {
 		return fail(ErrFull)
 	}
+	if len(list) == 3 {
+		return fail(misfit(list, o.Meta))
+	}
 	if len(list) != 2 {
 		return fail(fmt.Errorf("%w: answer of a script", ErrFormat))
 	}

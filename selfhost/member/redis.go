@@ -20,7 +20,7 @@ type Client = redis.UniversalClient
 // Whoever says that an identity is dead removes it in the same step. If Redis's clock goes back
 // afterwards, it stays dead.
 const prelude = `
-local generation, version, leases, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local generation, version, leases, members, formats = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -51,13 +51,41 @@ local function view(known)
   if v ~= known then reply[3] = redis.call('HGETALL', members) end
   return reply
 end
+
+-- The records of the living, decoded.
+local function records()
+  local all, list = redis.call('HGETALL', members), {}
+  for i = 1, #all, 2 do
+    local ok, r = pcall(cjson.decode, all[i + 1])
+    list[all[i]] = ok and type(r) == 'table' and r or {}
+  end
+  return list
+end
+
+-- The newest version of a format that a record's node reads.
+local function reads(record, name)
+  local f = type(record.formats) == 'table' and record.formats[name]
+  return type(f) == 'number' and f or 0
+end
 `
 
 var (
 	// joinScript: address, record, lease, least generation, most members. Answers identity and
-	// view, or nothing if the fleet is full.
+	// view, nothing if the fleet is full, or what in it this program is too old or too new for.
 	joinScript = redis.NewScript(prelude + `
 reap()
+local own = cjson.decode(ARGV[4])
+local written = redis.call('HGETALL', formats)
+for i = 1, #written, 2 do
+  if reads(own, written[i]) < tonumber(written[i + 1]) then return {'format', written[i], written[i + 1]} end
+end
+for id, r in pairs(records()) do
+  local l = r.link
+  if type(l) == 'table' and (tonumber(l[2]) or 0) > 0 and own.link[2] > 0 and
+      (l[2] < own.link[1] or own.link[2] < (tonumber(l[1]) or 0)) then
+    return {'link', id, string.format('%.0f to %.0f', l[1], l[2])}
+  end
+end
 if redis.call('ZCARD', leases) >= tonumber(ARGV[7]) then return {} end
 local g = math.max(tonumber(redis.call('GET', generation) or 0), tonumber(ARGV[6]))
 for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
@@ -100,6 +128,18 @@ if redis.call('ZREM', leases, ARGV[3]) == 1 then changed() end
 return 1
 `)
 
+	// agreeScript: name and version of a format. Answers the version that may be written.
+	agreeScript = redis.NewScript(prelude + `
+reap()
+local have, wanted = tonumber(redis.call('HGET', formats, ARGV[3]) or 1), tonumber(ARGV[4])
+if have >= wanted then return have end
+for _, r in pairs(records()) do
+  if reads(r, ARGV[3]) < wanted then return have end
+end
+redis.call('HSET', formats, ARGV[3], string.format('%.0f', wanted))
+return wanted
+`)
+
 	// aliveScript: identity. Answers 1 or 0.
 	aliveScript = redis.NewScript(prelude + `
 reap()
@@ -129,7 +169,7 @@ func newKeys(prefix string) (keys, error) {
 		return keys{}, fmt.Errorf("%w: prefix %.100q: 1 to %d printable characters without spaces and braces", ErrOptions, prefix, MaxPrefix)
 	}
 	p := prefix + ":{nodes}:"
-	return keys{all: []string{p + "generation", p + "version", p + "leases", p + "members"}, channel: p + "changed"}, nil
+	return keys{all: []string{p + "generation", p + "version", p + "leases", p + "members", p + "formats"}, channel: p + "changed"}, nil
 }
 
 // run runs a script whose first two arguments are those of all scripts.

@@ -16,7 +16,7 @@ var (
 
 // An Error says what was being done. Its text is one line and holds no credential.
 type Error struct {
-	// Op is "options", "connect", "check" or "join".
+	// Op is "options", "connect", "check", "join" or "raise".
 	Op string
 	// Err wraps one of this package's sentinels, or is the client's own error.
 	Err error

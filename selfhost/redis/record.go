@@ -10,9 +10,6 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Format is the version of what this program writes under a prefix, and the newest that it reads.
-const Format = 1
-
 // A Record says whose a prefix is.
 type Record struct {
 	// Format is the version of what is under the prefix. It rises only once every node can read
@@ -53,7 +50,7 @@ func join(ctx context.Context, c goredis.UniversalClient, prefix, cluster string
 		if err := c.HSetNX(ctx, key, "cluster", id).Err(); err != nil {
 			return Record{}, err
 		}
-		if err := c.HSetNX(ctx, key, "format", Format).Err(); err != nil {
+		if err := c.HSetNX(ctx, key, "format", 1).Err(); err != nil { // until all agree on a newer one
 			return Record{}, err
 		}
 		if r, found, err = readRecord(ctx, c, prefix, key); err != nil {
@@ -69,6 +66,23 @@ func join(ctx context.Context, c goredis.UniversalClient, prefix, cluster string
 		return Record{}, fmt.Errorf("%w: %q belongs to the cluster %q, this node to %q", ErrForeign, prefix, r.Cluster, cluster)
 	}
 	return r, nil
+}
+
+var raiseScript = NewScript(`
+local format = tonumber(redis.call('HGET', KEYS[1], 'format'))
+if format and format < tonumber(ARGV[1]) then
+  redis.call('HSET', KEYS[1], 'format', ARGV[1])
+end
+return 1
+`)
+
+// Raise notes in the record of a prefix that a format may be written. From then on [Join] refuses
+// programs that do not read it.
+func Raise(ctx context.Context, c goredis.UniversalClient, prefix string, format int) error {
+	if _, err := raiseScript.Run(ctx, c, []string{Key(prefix, "meta", "")}, format); err != nil {
+		return &Error{Op: "raise", Err: err}
+	}
+	return nil
 }
 
 // readRecord reports found also for a record that is only half written.

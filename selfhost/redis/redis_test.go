@@ -152,7 +152,7 @@ func TestNoRetries(t *testing.T) {
 func TestJoin(t *testing.T) {
 	c := redistest.Start(t).Client(t)
 	first, err := redis.Join(ctx, c, "p", "")
-	if err != nil || first.Format != redis.Format || len(first.Cluster) != 16 {
+	if err != nil || first.Format != 1 || len(first.Cluster) != 16 {
 		t.Fatalf("%+v %v", first, err)
 	}
 	if again, err := redis.Join(ctx, c, "p", ""); err != nil || again != first {
@@ -192,6 +192,26 @@ func TestJoin(t *testing.T) {
 		t.Errorf("%+v %v", r, err)
 	}
 	if _, err := redis.Join(ctx, c, "a{b", ""); !errors.Is(err, redis.ErrOptions) {
+		t.Error(err)
+	}
+}
+
+// What the record says rises only, and keeps older programs out.
+func TestRaise(t *testing.T) {
+	c := redistest.Start(t).Client(t)
+	if err := redis.Raise(ctx, c, "p", 2); err != nil || c.Exists(ctx, "p:{meta}").Val() != 0 {
+		t.Errorf("a record came out of nothing: %v", err)
+	}
+	first, err := redis.Join(ctx, c, "p", "")
+	if err != nil || first.Format != 1 {
+		t.Fatalf("%+v %v", first, err)
+	}
+	for _, format := range []int{redis.Format + 1, redis.Format} {
+		if err := redis.Raise(ctx, c, "p", format); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := redis.Join(ctx, c, "p", ""); !errors.Is(err, redis.ErrFormat) {
 		t.Error(err)
 	}
 }

@@ -67,6 +67,9 @@ func (r *room) openAway(node string, recorded bool) error {
 		return fmt.Errorf("scheduler: %s has an old epoch %d of the room, after %d", node, epoch, r.epoch)
 	}
 	r.away, r.epoch, r.done = a, epoch, nil // the owner's outbox is the owner's
+	if r.called == node {
+		r.called = "" // or the next owner would be looked for there
+	}
 	r.mu.Unlock()
 	r.s.stats.attached.Add(1)
 	r.resync()

@@ -70,19 +70,22 @@ var (
 // Rebalance looks at every room again after the ring or the set of nodes has changed: rooms
 // that belong elsewhere now are handed over, and those that wait for an owner try at once.
 func (s *Scheduler) Rebalance() {
+	var leave []*room
 	for _, r := range s.all() {
 		r.mu.Lock()
 		if r.owns && !r.dead {
-			if to := s.o.Cluster.Owner(r.id); to != "" && to != s.o.Cluster.Self() {
-				r.moveTo = to
-				r.stir()
-			} else {
+			if to := s.o.Cluster.Owner(r.id); to == "" || to == s.o.Cluster.Self() {
 				r.moveTo = ""
+			} else if r.moveTo == "" {
+				leave = append(leave, r)
+			} else {
+				r.moveTo = to
 			}
 		}
 		r.mu.Unlock()
 		r.nudge()
 	}
+	s.mover.set(leave)
 }
 
 // Vacate waits until no room runs here any more, after a [Scheduler.Rebalance] with a ring that

@@ -2,8 +2,10 @@ package scheduler_test
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -372,4 +374,100 @@ func TestAskedInVain(t *testing.T) {
 		_ = s.Close()
 	}
 	await(t, func() bool { return f.nodes["b"].scheduler.Rooms() == 0 })
+}
+
+// TestAskedTooLate: who was told that a node has a room, and asks it after the room was given back, does
+// not bring the room back there. Nodes that asked each other so kept a room moving for ever.
+func TestAskedTooLate(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b", "c") // all rooms are a's
+	id := store.RoomID{Kind: "desk", Name: "one"}
+	ask := func() string {
+		t.Helper()
+		s, err := f.nodes["c"].Open(context.Background(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Send(scheduler.RecordedFrame(id)); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := s.Recv(1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return scheduler.Elsewhere(answer)
+	}
+	if to := ask(); to != "a" || f.owner(id) != "" {
+		t.Errorf("the answer is %q, and the room belongs to %q", to, f.owner(id))
+	}
+	f.nodes["c"].dial("desk", "one", "ann").expect("welcome ann")
+	if to := ask(); to != "a" || f.owner(id) != "a" {
+		t.Errorf("the answer is %q, and the room belongs to %q", to, f.owner(id))
+	}
+	await(t, func() bool { return f.nodes["b"].scheduler.Rooms() == 0 })
+}
+
+// TestFewMoveAtATime: while the first rooms of many are on their way, the others go on where they are.
+func TestFewMoveAtATime(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	const all, few = 24, 8
+	releasing, goOn := make(chan store.RoomID), make(chan struct{})
+	f.releasing = func(id store.RoomID) {
+		select {
+		case releasing <- id:
+			<-goOn
+		case <-goOn: // also at the end of the nodes
+		}
+	}
+	var once sync.Once
+	t.Cleanup(func() { once.Do(func() { close(goOn) }) })
+	clients := make(map[store.RoomID]*client)
+	for i := range all {
+		id := store.RoomID{Kind: "desk", Name: itoa(i)}
+		clients[id] = f.nodes["b"].dial("desk", id.Name, "bob")
+		clients[id].expect("welcome bob")
+	}
+	f.mu.Lock()
+	f.others = "b"
+	f.mu.Unlock()
+	f.rebalance()
+	stay := maps.Clone(clients)
+	for range few {
+		delete(stay, <-releasing)
+	}
+	for _, c := range stay {
+		c.send("count")
+		c.expect("n=1")
+	}
+	select {
+	case <-releasing:
+		t.Errorf("more than %d rooms move at a time", few)
+	default:
+	}
+	once.Do(func() { close(goOn) })
+	if err := f.nodes["a"].scheduler.Vacate(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	for id := range clients {
+		f.awaitOwner(id, "b")
+	}
+}
+
+// TestMoveAsksTheNextOwner: a gateway that was called by one owner looks for the next one where that has moved
+// the room, and not where it was called from.
+func TestMoveAsksTheNextOwner(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b", "c")
+	c := f.nodes["c"].dial("desk", "one", "cid")
+	c.expect("welcome cid")
+	for i, to := range []string{"b", "a", "b", "a"} {
+		before := f.opens.Load()
+		f.place(to, deskOne)
+		f.awaitOwner(deskOne, to)
+		c.send("count")
+		c.expect("n=" + itoa(i+1))
+		// The next owner asks both others, and one of them comes.
+		if n := f.opens.Load() - before; n != 3 {
+			t.Errorf("move %d took %d streams", i, n)
+		}
+	}
 }

@@ -1,6 +1,9 @@
 package scheduler
 
-import "github.com/oriel-rooms/oriel/selfhost/store"
+import (
+	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/selfhost/store"
+)
 
 // Told says that a row of a room's outbox has been heard, as the room that heard it does.
 func (s *Scheduler) Told(from store.RoomID, row uint64) { s.told(from, row) }
@@ -39,6 +42,17 @@ func (s *Scheduler) Hold(id store.RoomID) (release func()) {
 
 // AttachFrame asks for a room on behalf of a node without connections.
 func AttachFrame(id store.RoomID) []byte { return (&attachFrame{id: id}).append(nil) }
+
+// RecordedFrame does so because the store's record named the node that is asked.
+func RecordedFrame(id store.RoomID) []byte { return (&attachFrame{id: id, recorded: true}).append(nil) }
+
+// Elsewhere returns the node that an answer names instead, "" for another answer.
+func Elsewhere(answer []byte) string {
+	if len(answer) == 0 || answer[0] != frameElsewhere {
+		return ""
+	}
+	return abi.NewDecoder(answer[1:]).String("node", maxNode)
+}
 
 // Rooms is the number of room objects.
 func (s *Scheduler) Rooms() int {

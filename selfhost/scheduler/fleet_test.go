@@ -31,6 +31,9 @@ type fleet struct {
 	fail  atomic.Bool // every commit fails for certain
 
 	opening sync.Mutex // held while a room changes its owner
+	// releasing, if not nil, is told before a room is given back.
+	releasing func(store.RoomID)
+	opens     atomic.Int64 // streams
 
 	mu     sync.Mutex // guards the fields below
 	nodes  map[string]*member
@@ -228,6 +231,7 @@ func (n *member) Open(_ context.Context, to string) (scheduler.Stream, error) {
 	if peer == nil || peer.dead || n.dead || peer.expired || n.expired {
 		return nil, fmt.Errorf("no way from %s to %q", n.id, to)
 	}
+	n.f.opens.Add(1)
 	a, b := newPipe()
 	n.live, peer.live = append(n.live, a), append(peer.live, a)
 	go peer.scheduler.Accept(n.id, b)
@@ -296,6 +300,10 @@ type sharedStore struct {
 }
 
 func (s sharedStore) Claim(context.Context, int) ([]store.RoomID, error) { return nil, nil }
+
+func (s sharedStore) Owner(_ context.Context, id store.RoomID) (store.Owner, error) {
+	return store.Owner{Node: s.n.f.owner(id)}, nil
+}
 
 func (s sharedStore) Open(ctx context.Context, id store.RoomID) (store.Room, error) {
 	f := s.n.f
@@ -370,6 +378,9 @@ func (o *owned) Reset(ctx context.Context) (store.State, error) {
 func (o *owned) Close() error { return o.Release(context.Background(), false) }
 
 func (o *owned) Release(_ context.Context, connected bool) error {
+	if o.f.releasing != nil {
+		o.f.releasing(o.ID())
+	}
 	o.f.opening.Lock()
 	defer o.f.opening.Unlock()
 	o.mu.Lock()

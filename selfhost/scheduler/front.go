@@ -470,10 +470,15 @@ func (r *room) knock() {
 	if !owns {
 		if err := r.openHere(); err != nil {
 			var owned *store.OwnedError
-			if errors.As(err, &owned) {
+			var elsewhere *elsewhereError
+			switch {
+			case errors.As(err, &owned):
 				r.setHint(owned.Owner.Node, true)
 				r.answer(appendElsewhere(owned.Owner.Node, owned.Owner.Epoch))
-			} else {
+			case errors.As(err, &elsewhere):
+				r.setHint(elsewhere.node, elsewhere.epoch > 0)
+				r.answer(appendElsewhere(elsewhere.node, elsewhere.epoch))
+			default:
 				r.s.o.Log.Warn("a room cannot be taken", "room", r.id.String(), "err", err)
 				r.answer(refused(abi.CodeRoomUnavailable, 200*time.Millisecond))
 			}

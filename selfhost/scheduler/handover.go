@@ -240,6 +240,7 @@ func (r *room) gaveBack() {
 	r.owns = false
 	r.s.alarms.set(r.id, 0)
 	r.s.stats.owned.Add(-1)
+	r.s.mover.tick()
 	select {
 	case r.s.vacated <- struct{}{}:
 	default:

@@ -24,6 +24,7 @@ type Scheduler struct {
 	work    sync.WaitGroup // goroutines of rooms and of the outbox
 	links   sync.WaitGroup // goroutines of streams
 	vacated chan struct{}  // gets a token when a room has left
+	mover   *mover
 
 	mu     sync.Mutex // guards rooms and closed
 	rooms  map[store.RoomID]*room
@@ -37,6 +38,7 @@ var _ gateway.Rooms = (*Scheduler)(nil)
 func New(ctx context.Context, o Options) (*Scheduler, error) {
 	s := &Scheduler{o: o.withDefaults(), rooms: make(map[store.RoomID]*room), vacated: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.mover = newMover(s)
 	s.alarms = newAlarmClock(s)
 	if err := s.alarms.refill(ctx); err != nil {
 		s.alarms.stop()

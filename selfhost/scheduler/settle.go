@@ -128,10 +128,18 @@ func (r *room) settleAt(hint string, recorded bool) error {
 	return r.openAway(node, hint != "" && recorded)
 }
 
-// openHere takes the ownership of the room.
+// openHere takes the ownership of the room. A room that the ring gives to another node is taken only if
+// its record names this node: nobody else can take that one, while one that was given back is the other's.
+// Otherwise who asks a moment after a move would bring the room back, only to be moved again.
 func (r *room) openHere() error {
-	if !r.s.o.Cluster.Certain() {
+	c := r.s.o.Cluster
+	if !c.Certain() {
 		return errUncertain
+	}
+	if ring := c.Owner(r.id); ring != c.Self() {
+		if err := r.recordedHere(ring); err != nil {
+			return err
+		}
 	}
 	rows, err := r.s.o.Store.Open(r.s.ctx, r.id)
 	if err != nil {
@@ -142,7 +150,7 @@ func (r *room) openHere() error {
 	r.rows, r.number = rows, state.Number
 	r.owns, r.abandoned, r.epoch = true, false, max(r.epoch, state.Epoch)
 	r.outbox = false
-	r.moveTo = ""
+	r.moveTo, r.called = "", ""
 	r.mu.Unlock()
 	r.s.stats.owned.Add(1)
 	r.s.stats.taken.Add(1)
@@ -166,6 +174,26 @@ func (r *room) openHere() error {
 		r.mu.Unlock()
 	}
 	return nil
+}
+
+// recordedHere reports, with nil, that the record of the room names this node.
+func (r *room) recordedHere(ring string) error {
+	s, ok := r.s.o.Store.(store.Shared)
+	if !ok {
+		return nil
+	}
+	owner, err := s.Owner(r.s.ctx, r.id)
+	switch {
+	case err != nil:
+		return err
+	case owner.Node == r.s.o.Cluster.Self():
+		return nil
+	case owner.Node != "":
+		return &elsewhereError{node: owner.Node, epoch: owner.Epoch}
+	case ring == "":
+		return errNoOwner
+	}
+	return &elsewhereError{node: ring}
 }
 
 // gather asks every node for its connections of the room, which may have outlived the owner before,

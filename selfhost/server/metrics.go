@@ -34,6 +34,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.scheduler(m)
 	c.runtime(m)
 	c.store(m)
+	if c.server.node != nil {
+		c.cluster(m)
+	}
 	m.gauge("oriel_build_info", "Always 1; the version is the label.", 1, "version", c.server.o.Version)
 }
 
@@ -101,6 +104,23 @@ func (c *collector) store(m sink) {
 	m.count("oriel_store_cache_hits_total", "Reads answered from memory.", s.CacheHits)
 	m.count("oriel_store_cache_misses_total", "Reads that went to the engine.", s.CacheMisses)
 	m.count("oriel_store_stalls_total", "Times the engine held writes back.", s.Stalls)
+}
+
+func (c *collector) cluster(m sink) {
+	l := c.server.node.Links()
+	m.gauge("oriel_cluster_nodes", "Other nodes that live.", float64(l.Nodes))
+	m.gauge("oriel_cluster_links", "Links to them that are up.", float64(l.Links))
+	m.count("oriel_cluster_links_broken_total", "Links that broke.", l.Broken)
+	m.count("oriel_cluster_links_refused_total", "Links that were refused.", l.Refused)
+	m.count("oriel_cluster_sent_bytes_total", "Bytes of frames sent to other nodes.", l.SentBytes)
+	m.count("oriel_cluster_received_bytes_total", "Bytes of frames that came from them.", l.ReceivedBytes)
+	s := c.server.scheduler.Stats()
+	m.gauge("oriel_rooms_owned", "Rooms that run here.", float64(s.Owned))
+	m.count("oriel_rooms_taken_total", "Rooms that this node became the owner of.", s.Taken)
+	m.count("oriel_rooms_taken_over_total", "Of those, the ones whose owner had died.", s.TakenOver)
+	m.count("oriel_rooms_moved_total", "Rooms handed over to another node.", s.Moved)
+	m.count("oriel_rooms_lost_total", "Rooms lost to another node.", s.Lost)
+	m.count("oriel_events_forwarded_total", "Events handed to the owners of their rooms.", s.Forwarded)
 }
 
 // sink makes constant metrics.

@@ -15,6 +15,8 @@ type Shared interface {
 	// same room within the store's claim time, after which it is due again unless it was opened and
 	// had nothing to do any more. A room that has an owner may be among them.
 	Claim(ctx context.Context, limit int) ([]RoomID, error)
+	// Owner returns whom the record of a room names, living or not, and the zero value if nobody.
+	Owner(ctx context.Context, id RoomID) (Owner, error)
 }
 
 // MaxClaim bounds the rooms of one [Shared.Claim].

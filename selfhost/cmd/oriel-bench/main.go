@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"time"
 )
@@ -17,6 +18,9 @@ func main() {
 	rooms := flag.Int("rooms", 20_000, "rooms for the figures of memory")
 	publishers := flag.Int("publishers", 1_000, "publishers for group commit")
 	sleepers := flag.Int("sleepers", 4_000, "rooms with a connection each, for what a sleeping room costs")
+	oriel := flag.String("oriel", "", "the oriel binary, for the figures of a cluster (required)")
+	members := flag.Int("members", 3_000, "members of the room of a cluster")
+	only := flag.Bool("cluster", false, "the figures of a cluster, nothing else")
 	benchmarks := flag.Bool("convert", false, "read the output of `go test -bench` and print it as figures, nothing else")
 	flag.Parse()
 	if *benchmarks {
@@ -31,15 +35,20 @@ func main() {
 		fmt.Fprintln(os.Stderr, "oriel-bench: --module:", err)
 		os.Exit(2)
 	}
-	ctx := context.Background()
-	for _, run := range []func() error{
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	runs := []func() error{
 		// First, because it counts small differences of the heap.
 		func() error { return sleeping(ctx, binary, *sleepers) },
 		func() error { return start(ctx, binary) },
 		func() error { return guest(ctx, binary) },
 		func() error { return density(ctx, binary, *rooms) },
 		func() error { return publish(ctx, binary, *publishers) },
-	} {
+	}
+	if *only {
+		runs = nil
+	}
+	for _, run := range append(runs, func() error { return cluster(ctx, *oriel, *members) }) {
 		if err := run(); err != nil {
 			fmt.Fprintln(os.Stderr, "oriel-bench:", err)
 			os.Exit(1)

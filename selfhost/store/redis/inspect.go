@@ -19,18 +19,40 @@ type Record struct {
 	Number, Time uint64
 }
 
+// Owner implements [store.Shared].
+func (s *Store) Owner(ctx context.Context, id store.RoomID) (store.Owner, error) {
+	var r Record
+	err := s.halted()
+	if err == nil {
+		err = s.ask(ctx, func(ctx context.Context) (err error) {
+			r, err = inspect(ctx, s.client, s.opts.Prefix, id)
+			return err
+		})
+	}
+	if err != nil {
+		return store.Owner{}, &store.Error{Op: "owner", Room: id, Err: err}
+	}
+	return r.Owner, nil
+}
+
 // Inspect reads the record of a room without taking it.
 func Inspect(ctx context.Context, client goredis.UniversalClient, prefix string, id store.RoomID) (Record, error) {
-	fail := func(err error) (Record, error) { return Record{}, &store.Error{Op: "inspect", Room: id, Err: err} }
+	r, err := inspect(ctx, client, prefix, id)
+	if err != nil {
+		return Record{}, &store.Error{Op: "inspect", Room: id, Err: err}
+	}
+	return r, nil
+}
+
+func inspect(ctx context.Context, client goredis.UniversalClient, prefix string, id store.RoomID) (r Record, err error) {
 	if !id.Valid() || !redis.ValidPrefix(prefix) {
-		return fail(store.ErrInvalid)
+		return r, store.ErrInvalid
 	}
 	got, err := client.HMGet(ctx, roomKeys(prefix, id)[0], "o", "e", "n", "t").Result()
 	if err != nil {
-		return fail(err)
+		return r, err
 	}
 	text := func(i int) string { s, _ := got[i].(string); return s }
-	var r Record
 	ok := true
 	if text(0) != "" {
 		r.Owner, ok = parseToken(text(0))
@@ -41,7 +63,7 @@ func Inspect(ctx context.Context, client goredis.UniversalClient, prefix string,
 		}
 	}
 	if !ok {
-		return fail(store.ErrCorrupt)
+		return Record{}, store.ErrCorrupt
 	}
 	return r, nil
 }

@@ -2,8 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -36,6 +34,8 @@ type Store struct {
 	lanes   [lanes]*lane
 	answers answers
 	keeper  keeper
+
+	format atomic.Int32 // to write
 
 	ctx    context.Context // ends with the store
 	cancel context.CancelFunc
@@ -81,6 +81,7 @@ func open(ctx context.Context, client goredis.UniversalClient, o Options) (*Stor
 		client: client, opts: o, cluster: record.Cluster,
 		cache: rows.NewCache(o.CacheBytes), rooms: make(map[store.RoomID]*room), stopped: make(chan struct{}),
 	}
+	s.format.Store(1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.answers.init(s)
 	s.keeper.init(s)
@@ -114,6 +115,10 @@ func (s *Store) checkRecord() {
 		s.stop(err)
 	}
 }
+
+// SetFormat says which format to write from now on, at most [redis.Writes]. Every node reads it, and the
+// record of the prefix says so ([redis.Raise]). It begins with 1, which every program reads.
+func (s *Store) SetFormat(format int) { s.format.Store(int32(min(format, redis.Writes))) }
 
 func (s *Store) laneOf(id store.RoomID) *lane { return s.lanes[shardOf(id)%lanes] }
 
@@ -245,9 +250,7 @@ const (
 
 // claim takes the ownership.
 func (r *room) claim(ctx context.Context) error {
-	var b [termBytes]byte
-	_, _ = rand.Read(b[:]) // never fails
-	term := hex.EncodeToString(b[:])
+	term := newTerm(int(r.s.format.Load()))
 	dead := ""
 	limit := maxWhole
 	if r.s.opts.CacheBytes < 0 {

@@ -1,0 +1,46 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/oriel-rooms/oriel/selfhost/member"
+	"github.com/oriel-rooms/oriel/selfhost/redis"
+)
+
+// formatName is how nodes call the format of everything under the prefix ([member.Meta]).
+const formatName = "redis"
+
+// agreeTimeout bounds what a node asks Redis for it.
+const agreeTimeout = 3 * time.Second
+
+// agree begins to write the newest format that this program writes, once every node reads it: first no node
+// that does not can join, then the record of the prefix refuses it, and only then something is written.
+func (n *Node) agree() {
+	t := n.tenure()
+	wanted := min(redis.Writes, t.member.View().Format(formatName))
+	if wanted <= t.format {
+		return
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, agreeTimeout)
+	defer cancel()
+	format, err := t.member.Agree(ctx, formatName, wanted)
+	if err == nil && format > t.format {
+		err = redis.Raise(ctx, n.o.Redis, n.o.Prefix, format)
+	}
+	if err != nil {
+		n.o.Log.Debug("the nodes' format is not known now", "err", err)
+		return
+	}
+	if format > t.format {
+		t.format = format
+		t.store.SetFormat(format)
+		n.o.Log.Info("every node reads the new format: it is written from now on", "format", format)
+	}
+}
+
+// misfit reports whether a join will not succeed however often it is tried.
+func misfit(err error) bool {
+	return errors.Is(err, member.ErrVersion) || errors.Is(err, redis.ErrFormat) || errors.Is(err, redis.ErrForeign)
+}
