@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -141,11 +142,22 @@ func TestRollingVersions(t *testing.T) {
 	f.nodes = f.nodes[:3]
 	advance()
 
-	// Back by one release, with rooms in the new format.
-	roll(1, between)
-	if owners()[2] == 0 {
-		t.Fatal("nothing is written in format 2")
+	// Back by one release, with rooms in the new format: whatever is opened now.
+	for i := range 3 {
+		room := fmt.Sprint("journal/new-", i)
+		rooms = append(rooms, room)
+		l := &ledger{acks: make(chan struct{}, 1)}
+		ledgers[room] = l
+		states = append(states, &changes{})
+		c := f.nodes[i].client(room, "ann", states[len(states)-1].options)
+		ready(t, c)
+		p := publisher{name: "ann", event: "message", open: 1, every: 5 * time.Millisecond}
+		wg.Go(func() { p.run(ctx, t, c, l) })
 	}
+	if n := owners()[2]; n < 3 {
+		t.Fatalf("%d rooms are written in format 2", n)
+	}
+	roll(1, between)
 	roll(0, between)
 	roll(2, between)
 	stop()
