@@ -229,8 +229,16 @@ export class Living implements Effects {
     if (this.#schedule.watch <= now) this.#schedule.watch = 0;
     const { alarm, due, attempt } = this.state;
     if (due !== 0 && due <= now) this.run([{ type: "alarm", scheduled: alarm, attempt }]);
-    else if (this.state.ticking && !this.room.started) this.wake();
+    else if (!this.room.started && (this.state.ticking || this.#missed)) this.wake();
     else this.#afterwards();
+  }
+
+  /**
+   * The object has woken, and may have gone to sleep with something of watched users that its room had yet to hear: a
+   * start hears it all.
+   */
+  get #missed(): boolean {
+    return this.ledger.turns === 0 && this.#watches.some && this.#sockets.size > 0;
   }
 
   /** Takes note of a new socket: its credential may end. */

@@ -321,15 +321,18 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service, socket
         return;
       }
       const now = Date.now();
-      s.hello?.();
-      s.hello = undefined;
+      const ping = isBinaryPing(s.protocol, message);
+      if (!ping) {
+        s.hello?.(); // from here on the room sees to it; of a ping it does not hear
+        s.hello = undefined;
+      }
       this.#sockets.hear(s, now, () => living.room.table.get(s.id)?.connection);
       const size = typeof message === "string" ? byteLength(message) : message.byteLength;
       if (size > living.kind.messageBytes) {
         living.evict(s.id, codes.messageTooBig);
         return;
       }
-      if (isBinaryPing(s.protocol, message)) {
+      if (ping) {
         this.#sockets.send(s.id, binaryPong);
         return;
       }

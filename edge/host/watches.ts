@@ -118,6 +118,11 @@ export class Watches {
       if (!this.#due.has(user) && this.#rows.get(user)?.active) this.#due.set(user, online);
   }
 
+  /** The room watches somebody, or did. */
+  get some(): boolean {
+    return this.#rows.size > 0;
+  }
+
   /** Something waits to be told, and nothing is under way. */
   get ready(): boolean {
     return !this.#telling && this.#waiting.size > 0;

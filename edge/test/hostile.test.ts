@@ -33,6 +33,8 @@ let bystander: Oriel;
 let losses = 0;
 /** A client that says nothing, from the beginning of these tests. */
 let mute: Client;
+/** One that says nothing but pings. */
+let pinging: Client;
 before(async () => {
   host = await Host.start({ ...appWorker, vars: { ORIEL_SECRET: secret } });
   bystander = new Oriel({ url: host.at("/"), kind: "chat", room, credential: async () => token() });
@@ -41,6 +43,8 @@ before(async () => {
   });
   bystander.open();
   mute = await dial();
+  pinging = await dial(undefined, ["oriel.v1.bin"]);
+  assert.deepEqual(await pinging.ask(new Uint8Array([6])), new Uint8Array([0x19]));
   await goesOn();
 }, patience);
 after(async () => {
@@ -264,8 +268,10 @@ test("broken frames: the platform closes", async () => {
 });
 
 test("no hello: closed in time", async () => {
-  const got = await mute.closed;
-  assert.equal(got.code, 4009);
-  assert.match(got.reason, /^hello_timeout/);
+  for (const c of [mute, pinging]) {
+    const got = await c.closed;
+    assert.equal(got.code, 4009);
+    assert.match(got.reason, /^hello_timeout/);
+  }
   await goesOn();
 });

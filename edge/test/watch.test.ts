@@ -135,6 +135,8 @@ test("a room that fails on what it hears is told later, not again and again", as
   await eventually(async () => assert.ok((await traps()) >= 1));
   await eventually(async () => assert.ok((await traps()) >= 2)); // told again, after a second
   assert.ok((await traps()) <= 4);
+  await host.sleep("friends/poisoned"); // with nothing but its alarm to know of it
+  await eventually(async () => assert.ok((await traps()) >= 1));
 });
 
 test("each device hears a notification once, whoever says it", async () => {

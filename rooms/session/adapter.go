@@ -182,7 +182,11 @@ func (a *adapter) Message(_ *rooms.Room, c *rooms.Connection, msg rooms.Message)
 	} else {
 		r.hear(m, msg.Data)
 	}
-	if m.phase == greeting { // a ping
+	switch {
+	case m.phase != greeting:
+	case r.inner.StoreAway(): // no alarm can be set for it; nor could it say hello
+		m.storageAway()
+	default: // a ping
 		r.awaited, r.rearm = true, true
 	}
 	r.settle()

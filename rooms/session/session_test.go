@@ -267,6 +267,12 @@ func TestConnectWritesNothing(t *testing.T) {
 		bob.want("pong")
 		h.Advance(session.DefaultHelloTimeout)
 		bob.wantClosed(abi.CodeHelloTimeout)
+		// Nobody would see to it while no alarm can be set.
+		h.StoreAway(true)
+		cid := h.connect("cid")
+		cid.say(protocol.ClientMessage{Type: protocol.TypePing})
+		cid.want("pong")
+		cid.wantClosed(abi.CodeStorageUnavailable)
 	})
 }
 

@@ -41,7 +41,8 @@ func (r *room) reset() {
 		r.abandon(lost)
 		return
 	}
-	r.number, r.attempt, r.watchful = state.Number, state.Alarm.Attempt, decodeKept(state.Host).watchful
+	r.number, r.attempt = state.Number, state.Alarm.Attempt
+	r.watchful, r.revives = decodeKept(state.Host).watchful, true
 	var events []abi.Event
 	for _, p := range lost {
 		if p.turn.Decision {

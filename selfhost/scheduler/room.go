@@ -86,6 +86,7 @@ type room struct {
 	attempt       uint64      // of the alarm that is set
 	closes        []abi.Event // close events that could not be run
 	watchful      bool        // the store says that the room watches users
+	revives       bool        // it may have to be started, because nothing is watched for it
 	presenceFails int         // presence events in a row that did not happen
 	durability    abi.Durability
 

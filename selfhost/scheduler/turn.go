@@ -46,9 +46,11 @@ func (r *room) loop() {
 				r.mu.Lock()
 				r.outbox = true // tried again when an event opens the room
 				r.mu.Unlock()
-			} else {
-				r.revive()
 			}
+			continue
+		case r.revives:
+			r.mu.Unlock()
+			r.revive()
 			continue
 		case r.retell:
 			r.retell = false
@@ -223,7 +225,7 @@ func (r *room) open() error {
 	state := r.rows.State()
 	r.number, r.attempt, r.durability = state.Number, state.Alarm.Attempt, kind.Durability
 	beside := decodeKept(state.Host)
-	r.watchful = beside.watchful
+	r.watchful, r.revives = beside.watchful, true
 	r.model = host.New(host.Config{
 		Kind: kind, Name: r.id.Name, Term: state.Term,
 		Guest: r.guest, Storage: r.rows,

@@ -123,10 +123,15 @@ func (r *room) presenceLost(wait time.Duration) {
 	})
 }
 
-// revive starts a room that an earlier owner had, if it watched somebody and has connections: only a room that has started
-// says whom it watches. It runs on the turn goroutine.
+// revive starts a room that watches somebody and has connections, if nothing is watched for it: an earlier owner had it, or
+// the commit of its start has failed. Only a room that has started says whom it watches. It runs on the turn goroutine.
 func (r *room) revive() {
-	if !r.watchful || r.model == nil || r.model.Started() || r.table.Len() == 0 {
+	r.revives = false
+	if !r.watchful || r.model == nil || r.model.Started() || r.table.Len() == 0 || r.watched.now.Load() != nil {
+		return
+	}
+	if r.s.o.Cluster != nil && !r.s.o.Cluster.Certain() {
+		r.putBack(nil)
 		return
 	}
 	result := r.model.Start(r.s.ctx, r.s.o.Store.Away())

@@ -20,6 +20,9 @@ type friends struct{}
 
 func (f *friends) Start(r *rooms.Room) {
 	r.Broadcast(rooms.Text(fmt.Sprint("start ", r.StartReason())))
+	if _, ok := r.Storage().Get("started"); ok {
+		r.Storage().Put("started", nil)
+	}
 }
 
 func (f *friends) Connect(_ *rooms.Room, c *rooms.Connection) error {
@@ -289,6 +292,41 @@ func TestWatchMoves(t *testing.T) {
 			c.until(fmt.Sprint("friends/one poke hey", i))
 		}
 	}
+}
+
+// TestWatchMovesWithNothing: what waits for the next owner and does not start the room does not keep it from
+// being started for what it watches.
+func TestWatchMovesWithNothing(t *testing.T) {
+	f := newFleet(t, friendly(rooms.Options{SleepAfter: time.Millisecond}), "a", "b")
+	one := store.RoomID{Kind: "friends", Name: "one"}
+	f.place("a", one)
+	ann := f.nodes["b"].dial("friends", "one", "ann")
+	ann.send("watch bob")
+	ann.until("bob false")
+	f.releasing = func(store.RoomID) { // no alarm is set
+		f.nodes["b"].scheduler.Wake([]store.RoomID{one})
+	}
+	f.place("b", one)
+	f.awaitOwner(one, "b")
+	ann.until("bob false")
+}
+
+// TestWatchVoidStart: the start that a failed commit has undone is made again.
+func TestWatchVoidStart(t *testing.T) {
+	f := newFleet(t, friendly(rooms.Options{SleepAfter: time.Millisecond}), "a", "b")
+	one := store.RoomID{Kind: "friends", Name: "one"}
+	f.place("a", one)
+	ann := f.nodes["b"].dial("friends", "one", "ann")
+	ann.send("watch bob")
+	ann.until("bob false")
+	ann.send("put started") // now each start writes
+	ann.until("done put")
+	f.releasing = func(store.RoomID) { f.fail.Store(true) }
+	f.place("b", one)
+	f.awaitOwner(one, "b")
+	await(t, func() bool { return f.nodes["b"].scheduler.Stats().VoidTurns > 0 })
+	f.fail.Store(false)
+	ann.until("bob false")
 }
 
 // TestWatchHammer has users come and go, and rooms sleep and move; when all is still, every room has said

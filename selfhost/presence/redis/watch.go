@@ -205,6 +205,9 @@ func (r *Registry) readStatus(d *desk, users []string, because map[string]string
 	defer cancel()
 	for i, user := range users {
 		delete(because, user)
+		if !r.watchers.Watched(user) { // not any more
+			continue
+		}
 		online := r.local.Online(user)
 		for _, node := range cmds[i].Val() {
 			if online {
