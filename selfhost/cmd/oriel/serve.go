@@ -41,24 +41,26 @@ func serve(ctx context.Context, stop func(), c *config.Config, stdout, stderr io
 	reloads := make(chan os.Signal, 1)
 	signal.Notify(reloads, reloadSignals...)
 	defer signal.Stop(reloads)
-	done := make(chan struct{})
-	defer close(done)
+	// The node is seen to drain only once a second signal is no longer taken for another first one.
+	serving, drain := context.WithCancel(context.WithoutCancel(ctx))
+	defer drain()
+	defer context.AfterFunc(ctx, func() {
+		stop()
+		drain()
+	})()
 	go func() {
 		for {
 			select {
 			case <-reloads:
-				if err := s.Reload(ctx); err != nil {
+				if err := s.Reload(serving); err != nil {
 					log.Error("a module was not reloaded; its old version stays", "err", err)
 				}
-			case <-ctx.Done():
-				stop()
-				return
-			case <-done:
+			case <-serving.Done():
 				return
 			}
 		}
 	}()
-	return s.Serve(ctx)
+	return s.Serve(serving)
 }
 
 func options(c *config.Config, log *slog.Logger) (server.Options, error) {
