@@ -200,3 +200,29 @@ func TestRollingVersions(t *testing.T) {
 		}
 	}
 }
+
+// TestShortlyAway: in the middle of an upgrade the nodes of the old version are away for a little longer than their
+// leases. They are not shut out for that.
+func TestShortlyAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds another binary")
+	}
+	newer := next(t, "newer-alone", patch{"../redis/format.go", "Writes = 1", "Writes = 2"})
+	const lease = 3 * time.Second
+	f := newFleet(t, 2, lease, redistest.Durable, "--module", built.kinds)
+	f.nodes[0].oriel = newer
+	f.start()
+	old, store := f.nodes[1], f.redis.Client(t)
+	alive := func() int64 { return store.ZCard(t.Context(), "oriel:{nodes}:leases").Val() }
+	old.store.Refuse(true)
+	old.store.Cut()
+	eventually(t, func() bool { return alive() == 1 })
+	<-time.After(lease) // nothing is to happen meanwhile
+	old.store.Refuse(false)
+	eventually(t, func() bool { return alive() == 2 })
+	old.process.signal(t, syscall.SIGTERM)
+	if code := old.process.wait(t); code != 0 {
+		t.Errorf("the old node ended with %d", code)
+	}
+	f.nodes[0].process.log.await(t, "every node reads the new format") // once it has left
+}
