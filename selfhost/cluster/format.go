@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -15,12 +16,23 @@ const formatName = "redis"
 // agreeTimeout bounds what a node asks Redis for it.
 const agreeTimeout = 3 * time.Second
 
+// agreeLeases is for how many leases every living node has to read a format before it is written. When Redis was
+// away, all nodes join anew within a second or two: those that are a little later must not find themselves shut out.
+const agreeLeases = 3
+
 // agree begins to write the newest format that this program writes, once every node reads it: first no node
 // that does not can join, then the record of the prefix refuses it, and only then something is written.
 func (n *Node) agree() {
 	t := n.tenure()
 	wanted := min(redis.Writes, t.member.View().Format(formatName))
 	if wanted <= t.format {
+		t.agreed = time.Time{}
+		return
+	}
+	if t.agreed.IsZero() {
+		t.agreed = time.Now()
+	}
+	if time.Since(t.agreed) < agreeLeases*cmp.Or(n.o.Lease, member.DefaultLease) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(n.ctx, agreeTimeout)

@@ -84,7 +84,9 @@ type tenure struct {
 	member *member.Membership
 	store  Store
 	links  *link.Links
-	format int // that the store writes; of the goroutine of claim
+	// Of the goroutine of claim:
+	format int       // that the store writes
+	agreed time.Time // since when every living node reads a newer one that this node writes; zero: they do not
 }
 
 // Join makes this process a node. Nothing runs on it before [Node.Start].
@@ -399,7 +401,8 @@ func (n *Node) Drain(ctx context.Context) error {
 	n.draining = true
 	t := n.now
 	n.mu.Unlock()
-	if err := t.member.Drain(ctx); err != nil {
+	// Without a lease its rooms are given up anyway, and if it joins again it drains.
+	if err := t.member.Drain(ctx); err != nil && t.member.Cause() == nil {
 		return fmt.Errorf("cluster: drain: %w", err)
 	}
 	if _, ok := t.member.View().Owner("any", "room"); !ok {

@@ -122,7 +122,14 @@ func plantedScript(p *pending) *redis.Script {
 }
 
 // faulty builds the faulty binary, once.
-var faulty = sync.OnceValues(func() (string, error) {
+var faulty = sync.OnceValues(func() (string, error) { return patched("faulty", patches) })
+
+// patched builds oriel out of a source that is changed for the compiler only.
+func patched(name string, patches []patch) (binary string, err error) {
+	dir, err := os.MkdirTemp(built.dir, name+"-")
+	if err != nil {
+		return "", err
+	}
 	changed := make(map[string]string)
 	for _, p := range patches {
 		file, err := filepath.Abs(p.file)
@@ -138,7 +145,7 @@ var faulty = sync.OnceValues(func() (string, error) {
 			text = string(b)
 		}
 		if p.old != "" && strings.Count(text, p.old) != 1 {
-			return "", fmt.Errorf("%s does not have this once any more, and the fault is to be planted anew:\n%s", p.file, p.old)
+			return "", fmt.Errorf("%s does not have this once any more, and what is put in its place is to be written anew:\n%s", p.file, p.old)
 		}
 		if p.old == "" { // a new file
 			changed[file] = p.new
@@ -148,7 +155,7 @@ var faulty = sync.OnceValues(func() (string, error) {
 	}
 	overlay := struct{ Replace map[string]string }{make(map[string]string)}
 	for file, text := range changed {
-		to := filepath.Join(built.dir, strings.ReplaceAll(strings.TrimPrefix(file, filepath.VolumeName(file)), string(filepath.Separator), "-"))
+		to := filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(file, filepath.VolumeName(file)), string(filepath.Separator), "-"))
 		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
 			return "", err
 		}
@@ -158,10 +165,10 @@ var faulty = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	list := filepath.Join(built.dir, "overlay.json")
+	list := filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(list, b, 0o600); err != nil {
 		return "", err
 	}
-	binary := filepath.Join(built.dir, "oriel-faulty")
+	binary = filepath.Join(dir, "oriel")
 	return binary, goBuild(binary, "../cmd/oriel", nil, "-overlay", list)
-})
+}

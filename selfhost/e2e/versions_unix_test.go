@@ -5,7 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,12 +15,35 @@ import (
 	"github.com/oriel-rooms/oriel/selfhost/redis/redistest"
 )
 
-// next builds an oriel of a version that does not exist yet: it speaks version 2 of the link and
-// reads format 2 in Redis, which is other bytes. only: it does not write it.
-func next(t *testing.T, name string, flags ...string) string {
+// nextPatches make a version that does not exist yet: it speaks version 2 of the link, in which every frame begins
+// with a byte that a node of version 1 takes for a length, and reads format 2 in Redis, in which a term is a byte
+// longer, so that a program that reads format 1 only takes it for corrupt.
+var nextPatches = []patch{
+	{"../link/version.go", "MaxVersion = 1", "MaxVersion = 2"},
+	{"../link/version.go", "func appendHead(b []byte, _ uint64, n int) []byte {", `func appendHead(b []byte, version uint64, n int) []byte {
+	if version >= 2 {
+		b = append(b, 0xff)
+	}
+`},
+	{"../link/version.go", "func readHead(r *bufio.Reader, _ uint64) (uint64, error) {", `func readHead(r *bufio.Reader, version uint64) (uint64, error) {
+	if version >= 2 {
+		if c, err := r.ReadByte(); err != nil {
+			return 0, err
+		} else if c != 0xff {
+			return 0, ErrFrame
+		}
+	}
+`},
+	{"../redis/format.go", "Format = 1", "Format = 2"},
+	{"../store/redis/key.go", "return len(s) == termBytes*2 &&", "return (len(s) == termBytes*2 || len(s) == termBytes*2+2) &&"},
+	{"../store/redis/store.go", "term := newTerm()", `term := newTerm() + "00"[:2*(r.s.format.Load()-1)]`},
+}
+
+// next builds an oriel of that version.
+func next(t *testing.T, name string, more ...patch) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := goBuild(path, "../cmd/oriel", nil, append(flags, "-tags", "oriel_next")...); err != nil {
+	path, err := patched(name, append(slices.Clip(nextPatches), more...))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -30,8 +53,8 @@ func next(t *testing.T, name string, flags ...string) string {
 // Nodes of both speak to each other, nothing is lost, nobody is disconnected whose own node is not the
 // one that restarts, and the new format is written only once every node reads it.
 func TestRollingVersions(t *testing.T) {
-	newer := next(t, "newer")
-	between := next(t, "between", "-ldflags", "-X github.com/oriel-rooms/oriel/selfhost/redis.only=yes")
+	between := next(t, "between") // reads the new format and does not write it
+	newer := next(t, "newer", patch{"../redis/format.go", "Writes = 1", "Writes = 2"})
 	const lease = 2 * time.Second
 	f := newFleet(t, 4, lease, redistest.Durable, "--module", built.kinds)
 	f.start()
@@ -128,7 +151,10 @@ func TestRollingVersions(t *testing.T) {
 			t.Errorf("a node that is too old ended with %d", code)
 		}
 		lines := strings.Split(strings.TrimSpace(p.log.String()), "\n")
-		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "oriel: ") || !strings.Contains(last, `version 2 of the format "redis", it reads up to 1: it is too old`) {
+		last := lines[len(lines)-1]
+		joins := strings.Contains(last, `version 2 of the format "redis", it reads up to 1: it is too old`)
+		looks := strings.Contains(last, "holds format 2, this program reads 1: it is older than the nodes that use it") // its store did, before it joined
+		if !strings.HasPrefix(last, "oriel: ") || !joins && !looks {
 			t.Errorf("a node that is too old says at last: %s", last)
 		}
 	}
@@ -173,4 +199,30 @@ func TestRollingVersions(t *testing.T) {
 			t.Errorf("nodes have logged %q %d times", bad, n)
 		}
 	}
+}
+
+// TestShortlyAway: in the middle of an upgrade the nodes of the old version are away for a little longer than their
+// leases. They are not shut out for that.
+func TestShortlyAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds another binary")
+	}
+	newer := next(t, "newer-alone", patch{"../redis/format.go", "Writes = 1", "Writes = 2"})
+	const lease = 3 * time.Second
+	f := newFleet(t, 2, lease, redistest.Durable, "--module", built.kinds)
+	f.nodes[0].oriel = newer
+	f.start()
+	old, store := f.nodes[1], f.redis.Client(t)
+	alive := func() int64 { return store.ZCard(t.Context(), "oriel:{nodes}:leases").Val() }
+	old.store.Refuse(true)
+	old.store.Cut()
+	eventually(t, func() bool { return alive() == 1 })
+	<-time.After(lease) // nothing is to happen meanwhile
+	old.store.Refuse(false)
+	eventually(t, func() bool { return alive() == 2 })
+	old.process.signal(t, syscall.SIGTERM)
+	if code := old.process.wait(t); code != 0 {
+		t.Errorf("the old node ended with %d", code)
+	}
+	f.nodes[0].process.log.await(t, "every node reads the new format") // once it has left
 }

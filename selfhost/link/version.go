@@ -1,5 +1,3 @@
-//go:build !oriel_next
-
 package link
 
 import (
@@ -9,7 +7,6 @@ import (
 
 // The versions of what goes over a link. A node speaks all of them, so that a node that has been
 // upgraded and one that has not yet understand each other: they speak the newest that both know.
-// version_next.go shows how another one is added.
 const (
 	MinVersion = 1
 	MaxVersion = 1

@@ -1,5 +1,3 @@
-//go:build !oriel_next
-
 package redis
 
 // Versions of everything under a prefix.

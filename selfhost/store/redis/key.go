@@ -94,6 +94,8 @@ const (
 )
 
 func validNode(s string) bool { return s != "" && len(s) <= maxNode && printable(s) }
+func validTerm(s string) bool { return len(s) == termBytes*2 && printable(s) }
+
 func printable(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {

@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -35,7 +37,7 @@ type Store struct {
 	answers answers
 	keeper  keeper
 
-	format atomic.Int32 // to write
+	format atomic.Int32 // to write; there is but one yet
 
 	ctx    context.Context // ends with the store
 	cancel context.CancelFunc
@@ -248,9 +250,16 @@ const (
 	maxWholeBytes = 64 << 10
 )
 
+// newTerm returns the random part of a token.
+func newTerm() string {
+	var b [termBytes]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
 // claim takes the ownership.
 func (r *room) claim(ctx context.Context) error {
-	term := newTerm(int(r.s.format.Load()))
+	term := newTerm()
 	dead := ""
 	limit := maxWhole
 	if r.s.opts.CacheBytes < 0 {
