@@ -112,6 +112,11 @@ func (w *meter) weigh(in *instruction) int {
 		}
 		t := &w.m.types[in.index]
 		return indirectCost + len(t.Params) + len(t.Results)
+	case opGlobalGet, opGlobalSet:
+		// Behind the module's own globals is the fuel.
+		if int64(in.index) >= int64(len(w.m.globals)) {
+			w.r.fail("an unknown global")
+		}
 	case opMemoryGrow:
 		return growCost
 	case opRefFunc:

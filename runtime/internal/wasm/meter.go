@@ -163,6 +163,10 @@ func (w *meter) leafWeight(f int, r *reader) int8 {
 		switch w.in.op {
 		case opCall, opCallIndirect, opLoop, opMemoryGrow, opRefFunc, opMisc, opSIMD:
 			return -1
+		case opGlobalGet, opGlobalSet:
+			if int64(w.in.index) >= int64(len(w.m.globals)) {
+				return -1
+			}
 		case opBlock, opIf:
 			if w.in.block >= 0 {
 				return -1

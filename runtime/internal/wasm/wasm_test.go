@@ -323,10 +323,20 @@ func TestAsking(t *testing.T) {
 	}
 }
 
-// TestAskerIsOurs: a module cannot name the function that is appended.
-func TestAskerIsOurs(t *testing.T) {
-	for name, body := range map[string][]byte{"call": {0x10, 1}, "ref.func": {0xd2, 1, 0x1a}} {
-		m, err := wasm.Parse(function(body, []byte{0x20, 0}).Bytes())
+// TestAppendedIsOurs: a module cannot name the function and the global that are appended.
+func TestAppendedIsOurs(t *testing.T) {
+	long := rep(300, []byte{0x01})
+	for name, body := range map[string][]byte{
+		"call":                 {0x10, 1},
+		"ref.func":             {0xd2, 1, 0x1a},
+		"global.get":           append([]byte{0x23, 1, 0x1a}, long...), // no leaf
+		"global.set":           append([]byte{0x42, 1, 0x24, 1}, long...),
+		"global.set in a leaf": {0x42, 1, 0x24, 1},
+		"global.set, as its index is not written": {0x42, 1, 0x24, 0x81, 0x00},
+	} {
+		module := function(body, []byte{0x20, 0})
+		module.Globals = [][]byte{{wasmtest.I64, 1, 0x42, 0, 0x0b}}
+		m, err := wasm.Parse(module.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
