@@ -116,6 +116,7 @@ func cheats() []cheat {
 	const mib = 16 // pages
 	l := []cheat{
 		{"empty loop", false, endless()},
+		{"loops without a pass", false, endless(repeat(1000, []byte{opLoop, void, opEnd}))},
 		{"additions", false, endless(repeat(60, []byte{opGet, locI32}, wasmtest.Const32(1), []byte{opAdd32, opSet, locI32}))},
 		{"multiplications", false, endless(repeat(60, []byte{opGet, locI32, opGet, locI32, opMul, opSet, locI32}))},
 		{"loads", false, endless(repeat(15, wasmtest.Const32(0), []byte{opLoad, 2, 0, opDrop}))},
