@@ -112,7 +112,11 @@ func (w *meter) weigh(in *instruction) int {
 			return 0
 		}
 		t := &w.m.types[in.index]
-		return indirectCost + len(t.Params) + len(t.Results)
+		n := len(t.Params) + len(t.Results)
+		if w.m.hostInTable {
+			return importCost + n
+		}
+		return indirectCost + n
 	case opGlobalGet, opGlobalSet:
 		// Behind the module's own globals is the fuel.
 		if int64(in.index) >= int64(len(w.m.globals)) {
