@@ -116,6 +116,7 @@ func cheats() []cheat {
 	const mib = 16 // pages
 	l := []cheat{
 		{"empty loop", false, endless()},
+		{"loops without a pass", false, endless(repeat(1000, []byte{opLoop, void, opEnd}))},
 		{"additions", false, endless(repeat(60, []byte{opGet, locI32}, wasmtest.Const32(1), []byte{opAdd32, opSet, locI32}))},
 		{"multiplications", false, endless(repeat(60, []byte{opGet, locI32, opGet, locI32, opMul, opSet, locI32}))},
 		{"loads", false, endless(repeat(15, wasmtest.Const32(0), []byte{opLoad, 2, 0, opDrop}))},
@@ -168,6 +169,8 @@ func callCheats() []cheat {
 	small := with(endless(repeat(8, []byte{opCall, rawNext})), wasmtest.Join(wasmtest.Const32(0), []byte{opLoad, 2, 0, opDrop}))
 	indirect := with(endless(wasmtest.Const32(rawNext), []byte{opCallI, rawNext, 0}), nil)
 	indirect.Table = rawNext + 1
+	throughTable := endless(repeat(4, wasmtest.Const32(1), wasmtest.Const32(0), wasmtest.Const32(0), wasmtest.Const32(rawLog), []byte{opCallI, 2, 0}))
+	throughTable.Table = rawLog + 1
 	targets := endless(random(7), wasmtest.Const32(rawNext), []byte{opAdd32, opCallI, rawNext, 0})
 	for range 8 {
 		with(targets, []byte{opBlock, void, opLoop, void, opEnd, opEnd})
@@ -197,6 +200,7 @@ func callCheats() []cheat {
 		{"calls of small functions", false, small},
 		{"tree of calls", false, tree},
 		{"indirect calls", false, indirect},
+		{"indirect calls of the host", false, throughTable},
 		{"unforeseen calls", true, targets},
 		{"recursion", true, with(endless([]byte{opCall, rawNext}), []byte{opCall, rawNext})},
 		{"mutual recursion", true, mutual},

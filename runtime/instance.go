@@ -28,6 +28,8 @@ type instance struct {
 	inbox   api.Function
 	turn    api.Function
 	stack   [1]uint64
+	// compiled says that turns are not interpreted.
+	compiled bool
 
 	call callContext
 	// in is what the host functions of the turn that runs need.
@@ -65,6 +67,7 @@ func (r *Runtime) newInstance(ctx context.Context, compiled wazero.CompiledModul
 	}
 	in.module, in.memory = module, module.Memory()
 	in.renew()
+	in.compiled = isCompiled(in.turn)
 	in.tank.fuel = module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal)
 	in.tank.epoch = time.Now()
 	in.slot.Ask = in.ask

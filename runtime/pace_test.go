@@ -66,6 +66,20 @@ func TestSlowMachine(t *testing.T) {
 	}
 }
 
+// TestInterpretedIsUntimed: where wazero interprets, a turn pays for its instructions only. By itself it
+// does that where the system forbids what a compiler needs, and this cannot be seen in the options.
+func TestInterpretedIsUntimed(t *testing.T) {
+	r := newRuntime(t, runtime.Options{Interpret: true})
+	r.SetClock(func() time.Duration { return 100 * runtime.ThreadTime() })
+	room := newRoom(t, load(t, r, guest(t)), "room")
+	for range 2 { // a room that was slow is timed from the start
+		mustTurn(t, room, "spin 1000000")
+	}
+	if room.Fuel() > runtime.DefaultTurnFuel/2 {
+		t.Errorf("%d units", room.Fuel())
+	}
+}
+
 // TestStolenCore: in a virtual machine whose core is taken away, computing time may jump. It is not the
 // room's.
 func TestStolenCore(t *testing.T) {

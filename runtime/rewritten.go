@@ -6,7 +6,7 @@ import "encoding/binary"
 // the cache. Its body is
 //
 //	globals:u32 limit:u64 module
-var rewrittenModule = kept{what: "oriel rewritten ", version: 4, suffix: "wasm"}
+var rewrittenModule = kept{what: "oriel rewritten ", version: 5, suffix: "wasm"}
 
 const rewrittenHead = 12
 

@@ -105,9 +105,10 @@ func (r *Room) turn(ctx context.Context, batch []byte, storage host.Storage) ([]
 		return nil, err
 	}
 	t.monotonic = max(t.time, r.clock)
-	// A memory that is copied when it grows takes long, too.
+	// Code that is interpreted, and a memory that is copied when it grows, take long without any fault of
+	// the room's.
 	in.tank.clock, in.tank.watched = nil, r.watched
-	if m.image.CopyOnWrite() {
+	if in.compiled && m.image.CopyOnWrite() {
 		in.tank.clock = m.runtime.clock
 	}
 	effects, used, trap, err := in.run(r.memory, batch, m.runtime.options.TurnFuel)

@@ -45,8 +45,7 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	}
 	config = config.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
 	r := &Runtime{options: o, tokens: newTokens(o.Workers), budget: memory.SystemBudget(), modules: map[*Module]struct{}{}}
-	// Code that is interpreted takes long without any fault of its own.
-	if !o.Untimed && !o.Interpret && threadTime() > 0 {
+	if !o.Untimed && threadTime() > 0 {
 		r.clock = threadTime
 	}
 	if o.CacheDir != "" {

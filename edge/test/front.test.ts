@@ -1,6 +1,7 @@
 // The glue around the Go front: an instance that ends is replaced at the next request.
 
 import assert from "node:assert/strict";
+import { get } from "node:http";
 import { after, before, test } from "node:test";
 import { codes } from "../host/abi.gen.ts";
 import type { FrontStats, Verdict } from "../worker/verdict.ts";
@@ -27,6 +28,24 @@ test("a front that dies refuses one request, and the next has a new one", async 
     assert.equal(next.verdict.token, "1", `after ${how}`);
     assert.deepEqual(next.stats, { instances: ++instances, died: instances - 1 });
   }
+});
+
+/** Asks with a cookie whose bytes are no UTF-8: each takes three in a text. */
+function askHuge(bytes: number): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const cookie = "\xff".repeat(bytes);
+    get(host.at("/front/x"), { headers: { cookie } }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    }).on("error", reject);
+  });
+}
+
+test("a head that is too large for the front costs no instance", async () => {
+  const before = await ask("x");
+  const status = await askHuge(120_000);
+  const next = await ask("x");
+  assert.deepEqual(next.stats, before.stats, `the head was answered with ${status}`);
 });
 
 test("an answer without a verdict lets nobody in", async () => {

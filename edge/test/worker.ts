@@ -114,7 +114,7 @@ export default {
       return refused === undefined ? response : refuseSocket(refused, "");
     }
     if (url.pathname.startsWith("/front/")) {
-      const verdict = front.judge(new Request(new URL(url.pathname.slice("/front".length), url)), {});
+      const verdict = front.judge(new Request(new URL(url.pathname.slice("/front".length), url), request), {});
       return Response.json({ verdict, stats: front.stats });
     }
     if (url.pathname === "/v1/dev/bill") return billResponse(request, bill);

@@ -60,11 +60,11 @@ class Instance {
     return this.#go.exited;
   }
 
-  /** Throws if the instance dies of it. */
-  ask(question: string): string {
+  /** Throws if the instance dies of it; undefined if the question is too large for it. */
+  ask(question: string): string | undefined {
     const bytes = encoder.encode(question);
     const inbox = this.#inbox(bytes.length) >>> 0;
-    if (inbox === 0) throw new Error("the front has no space for the question");
+    if (inbox === 0) return undefined;
     new Uint8Array(this.#memory.buffer, inbox, bytes.length).set(bytes);
     const packed = BigInt.asUintN(64, this.#answer(bytes.length));
     if (this.exited) throw new Error("the front ended");
@@ -100,16 +100,18 @@ export class Front {
    * instance that died is replaced at the next request.
    */
   judge(request: Request, env: Settings, message?: string): Verdict {
+    const upgrade = request.headers.get("upgrade") === "websocket";
     try {
       this.#instance ??= this.#start(env);
       const verdict = this.#instance.ask(headOf(request, message));
+      if (verdict === undefined) return { to: "refuse", code: codes.tooLarge, upgrade };
       if (verdict !== "") return JSON.parse(verdict) as Verdict;
     } catch (fault) {
       console.error(JSON.stringify({ msg: "the front failed", error: String(fault) }));
       if (this.#instance !== undefined) this.stats.died++;
       this.#instance = undefined;
     }
-    return { to: "refuse", code: codes.internal, upgrade: request.headers.get("upgrade") === "websocket" };
+    return { to: "refuse", code: codes.internal, upgrade };
   }
 
   #start(env: Settings): Instance {

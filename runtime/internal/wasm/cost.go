@@ -6,8 +6,9 @@ package wasm
 // added up while a module is rewritten, so that a dearer instruction makes no code slower.
 const (
 	// loopCost is paid by a branch back to the header of a loop, with all that is unpaid on its
-	// path. entryDebt is what may be unpaid when a loop begins, and is forgotten.
-	loopCost, entryDebt = 8, 4
+	// path. entryDebt is what may be unpaid when a loop begins; it and headerCost, for the look
+	// at what is left, are owed where the loop is left.
+	loopCost, entryDebt, headerCost = 8, 4, 4
 	// enterCost is paid on entering a function that is no free leaf.
 	enterCost = 8
 	// callCost and indirectCost are paid for a call of a known and of an unknown callee,
@@ -111,7 +112,16 @@ func (w *meter) weigh(in *instruction) int {
 			return 0
 		}
 		t := &w.m.types[in.index]
-		return indirectCost + len(t.Params) + len(t.Results)
+		n := len(t.Params) + len(t.Results)
+		if w.m.hostInTable {
+			return importCost + n
+		}
+		return indirectCost + n
+	case opGlobalGet, opGlobalSet:
+		// Behind the module's own globals is the fuel.
+		if int64(in.index) >= int64(len(w.m.globals)) {
+			w.r.fail("an unknown global")
+		}
 	case opMemoryGrow:
 		return growCost
 	case opRefFunc:

@@ -24,6 +24,9 @@ type frame struct {
 	skip debt
 	// join is the debt of the branches to the end.
 	join debt
+	// forgotten is what the loops that are open here, this frame among them, have not paid for
+	// beginning: it is owed again where they are left.
+	forgotten debt
 }
 
 // open opens the frame of a block, a loop or an if.
@@ -35,6 +38,9 @@ func (w *meter) open(in *instruction) {
 		f.loop, f.carries = true, params
 	case opIf:
 		f.skip = w.debt
+	}
+	if n := len(w.frames); n > 0 {
+		f.forgotten = w.frames[n-1].forgotten
 	}
 	w.frames = append(w.frames, f)
 }
@@ -67,6 +73,9 @@ func (w *meter) flow(in *instruction) {
 	case opEnd:
 		f := &w.frames[len(w.frames)-1]
 		w.debt = max(w.debt, f.join, f.skip)
+		if len(w.frames) > 1 {
+			w.debt = w.debt.add(w.forgotten(w.frames[len(w.frames)-2]))
+		}
 		w.frames = w.frames[:len(w.frames)-1]
 	case opBr, opBrIf:
 		w.branch(in.index)
@@ -92,8 +101,32 @@ func (w *meter) target(label uint32) *frame {
 
 func (w *meter) branch(label uint32) {
 	if f := w.target(label); f != nil && !f.loop {
-		f.join = max(f.join, w.debt)
+		f.join = max(f.join, w.debt.add(w.forgotten(*f)))
 	}
+}
+
+// forgotten returns what is owed again when the loops inside of a frame are left.
+func (w *meter) forgotten(f frame) int {
+	return int(w.frames[len(w.frames)-1].forgotten - f.forgotten)
+}
+
+// leaving returns what is owed again where an instruction leads, at most.
+func (w *meter) leaving(in *instruction) (n int) {
+	switch in.op {
+	case opReturn:
+		return w.forgotten(w.frames[0])
+	case opBr, opBrIf:
+		if f := w.target(in.index); f != nil {
+			n = w.forgotten(*f)
+		}
+	case opBrTable:
+		for _, label := range in.labels {
+			if f := w.target(label); f != nil {
+				n = max(n, w.forgotten(*f))
+			}
+		}
+	}
+	return n
 }
 
 // back reports whether an instruction may branch to the header of a loop.

@@ -163,6 +163,10 @@ func (w *meter) leafWeight(f int, r *reader) int8 {
 		switch w.in.op {
 		case opCall, opCallIndirect, opLoop, opMemoryGrow, opRefFunc, opMisc, opSIMD:
 			return -1
+		case opGlobalGet, opGlobalSet:
+			if int64(w.in.index) >= int64(len(w.m.globals)) {
+				return -1
+			}
 		case opBlock, opIf:
 			if w.in.block >= 0 {
 				return -1
@@ -313,9 +317,15 @@ func (w *meter) instruction(in *instruction, at int) {
 	}
 	back := w.back(in)
 	if back {
-		w.debt = w.debt.add(loopCost)
+		w.debt = w.debt.add(loopCost + w.leaving(in))
 	}
-	if w.debt != unreached && (back || in.op == opLoop && w.debt > entryDebt || w.debt > exitDebt && w.exit(in)) {
+	exit := false
+	if !back && w.exit(in) {
+		if owed := w.debt.add(w.leaving(in)); owed > exitDebt {
+			w.debt, exit = owed, true
+		}
+	}
+	if w.debt != unreached && (back || in.op == opLoop && w.debt > entryDebt || exit) {
 		w.flush(at)
 		w.pay()
 	}
@@ -342,7 +352,9 @@ func (w *meter) instruction(in *instruction, at int) {
 func (w *meter) header(in *instruction) {
 	w.stats.Loops++
 	w.flush(w.r.at)
-	w.debt = min(w.debt, 0) // entryDebt is forgotten
+	// No pass pays again what was unpaid at the entry: it is owed where the loop is left.
+	w.frames[len(w.frames)-1].forgotten += max(w.debt, 0) + headerCost
+	w.debt = min(w.debt, 0)
 	again := 0
 	if params, _ := w.arity(in); params > 0 {
 		again = -1 // the branch would have to carry what is out of reach

@@ -122,13 +122,15 @@ type Module struct {
 	HasMemory          bool
 	MinPages, MaxPages uint32
 
-	types    []FuncType
-	funcs    []uint32 // type of each function that the module defines
-	globals  []global
-	start    int64         // index of the start function, or -1
-	data     []dataSegment // nil if they cannot be treated alike; see parseData
-	sections []section
-	code     int // index in sections of the code section, or -1
+	types   []FuncType
+	funcs   []uint32 // type of each function that the module defines
+	globals []global
+	// hostInTable says that an indirect call may be one of the host.
+	hostInTable bool
+	start       int64         // index of the start function, or -1
+	data        []dataSegment // nil if they cannot be treated alike; see parseData
+	sections    []section
+	code        int // index in sections of the code section, or -1
 }
 
 // FuncType returns the signature of function index, imported or not.

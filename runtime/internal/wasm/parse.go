@@ -95,7 +95,7 @@ func (m *Module) parseSection(id byte, r *reader) {
 	case sectionStart:
 		m.start = int64(r.u32())
 	case sectionElement:
-		r.skipElements()
+		m.hostInTable = r.skipElements(len(m.Imports))
 	case sectionData:
 		m.parseData(r)
 	case sectionDataCount:

@@ -14,7 +14,8 @@ var classes = func() (c [256]uint8) {
 	for op := 0x45; op <= opLastNumeric; op++ {
 		c[op] = plainNo
 	}
-	for op := opLocalGet; op <= opGlobalSet; op++ {
+	// Globals are not here: an index may be that of the fuel.
+	for op := opLocalGet; op <= opLocalTee; op++ {
 		c[op] = plainOne
 	}
 	c[opI32Const], c[opI64Const] = plainOne, plainOne

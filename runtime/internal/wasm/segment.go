@@ -22,8 +22,9 @@ func (m *Module) parseTables(r *reader) {
 	}
 }
 
-// skipElements reads the element segments, WebAssembly Core 2.0, section 5.5.12.
-func (r *reader) skipElements() {
+// skipElements reads the element segments, WebAssembly Core 2.0, section 5.5.12. It reports whether
+// there may be one of the first functions, which are imports.
+func (r *reader) skipElements(imports int) (host bool) {
 	for range r.vector("element segments", maxSegments) {
 		flags := r.u32()
 		if r.err == nil && flags > 7 {
@@ -46,17 +47,19 @@ func (r *reader) skipElements() {
 		for range r.vector("elements", maxTableSize) {
 			if expressions {
 				r.skipConstant()
-			} else {
-				r.u32()
+				host = host || imports > 0
+			} else if f := r.u32(); int64(f) < int64(imports) {
+				host = true
 			}
 			if r.err != nil {
-				return
+				return host
 			}
 		}
 		if r.err != nil {
-			return
+			return host
 		}
 	}
+	return host
 }
 
 // functionNames returns a name section with nothing but the names of functions, or nil

@@ -214,6 +214,28 @@ func TestNothingIsLeftUnpaid(t *testing.T) {
 		module func(n int) *wasmtest.Module
 	}{
 		{"a conditional branch back", func(n int) *wasmtest.Module { return loop(work(n), count, []byte{0x0d, 0}) }},
+		{"loops without a pass", func(n int) *wasmtest.Module { return loop(rep(n, []byte{0x03, 0x40, 0x0b}), count, []byte{0x0d, 0}) }},
+		{"loops without a pass that hold some work", func(n int) *wasmtest.Module {
+			return loop(rep(n, append([]byte{0x03, 0x40, 0x0b}, work(1)...)), count, []byte{0x0d, 0})
+		}},
+		{"work before loops without a pass", func(n int) *wasmtest.Module {
+			return loop(rep(n, append(work(1), 0x03, 0x40, 0x0b)), count, []byte{0x0d, 0})
+		}},
+		{"loops in loops", func(n int) *wasmtest.Module {
+			return loop(rep(n, append(work(1), 0x03, 0x40)), rep(n, []byte{0x0b}), count, []byte{0x0d, 0})
+		}},
+		{"a branch out of loops", func(n int) *wasmtest.Module {
+			return loop([]byte{0x02, 0x40}, rep(n, append(work(1), 0x03, 0x40)), wasmtest.U32([]byte{0x0c}, uint32(n)), rep(n+1, []byte{0x0b}), count, []byte{0x0d, 0})
+		}},
+		{"a branch back out of loops", func(n int) *wasmtest.Module {
+			return loop(rep(n, append(work(1), 0x03, 0x40)), count, wasmtest.U32([]byte{0x0d}, uint32(n)), rep(n, []byte{0x0b}))
+		}},
+		{"a return out of loops", func(n int) *wasmtest.Module {
+			return call(rep(n, append(work(1), 0x03, 0x40)), []byte{0x0f}, rep(n, []byte{0x0b}))
+		}},
+		{"a branch out of a function and of loops", func(n int) *wasmtest.Module {
+			return call(rep(n, append(work(1), 0x03, 0x40)), wasmtest.U32([]byte{0x0c}, uint32(n)), rep(n, []byte{0x0b}))
+		}},
 		{"a branch back out of an if", func(n int) *wasmtest.Module {
 			return loop(count, []byte{0x04, 0x40}, work(n), []byte{0x0c, 1, 0x0b})
 		}},
@@ -323,10 +345,20 @@ func TestAsking(t *testing.T) {
 	}
 }
 
-// TestAskerIsOurs: a module cannot name the function that is appended.
-func TestAskerIsOurs(t *testing.T) {
-	for name, body := range map[string][]byte{"call": {0x10, 1}, "ref.func": {0xd2, 1, 0x1a}} {
-		m, err := wasm.Parse(function(body, []byte{0x20, 0}).Bytes())
+// TestAppendedIsOurs: a module cannot name the function and the global that are appended.
+func TestAppendedIsOurs(t *testing.T) {
+	long := rep(300, []byte{0x01})
+	for name, body := range map[string][]byte{
+		"call":                 {0x10, 1},
+		"ref.func":             {0xd2, 1, 0x1a},
+		"global.get":           append([]byte{0x23, 1, 0x1a}, long...), // no leaf
+		"global.set":           append([]byte{0x42, 1, 0x24, 1}, long...),
+		"global.set in a leaf": {0x42, 1, 0x24, 1},
+		"global.set, as its index is not written": {0x42, 1, 0x24, 0x81, 0x00},
+	} {
+		module := function(body, []byte{0x20, 0})
+		module.Globals = [][]byte{{wasmtest.I64, 1, 0x42, 0, 0x0b}}
+		m, err := wasm.Parse(module.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
