@@ -24,31 +24,41 @@ const agreeLeases = 3
 // that does not can join, then the record of the prefix refuses it, and only then something is written.
 func (n *Node) agree() {
 	t := n.tenure()
+	lease := cmp.Or(n.o.Lease, member.DefaultLease)
 	wanted := min(redis.Writes, t.member.View().Format(formatName))
-	if wanted <= t.format {
+	switch {
+	case wanted > t.format:
+		if t.agreed.IsZero() {
+			t.agreed = time.Now()
+		}
+		if time.Since(t.agreed) < agreeLeases*lease {
+			return
+		}
+	case t.format == 1 || time.Since(t.noted) < lease:
 		t.agreed = time.Time{}
 		return
-	}
-	if t.agreed.IsZero() {
-		t.agreed = time.Now()
-	}
-	if time.Since(t.agreed) < agreeLeases*cmp.Or(n.o.Lease, member.DefaultLease) {
-		return
+	default: // once a lease: a Redis that has failed over may have forgotten it
+		t.agreed = time.Time{}
+		wanted = t.format
 	}
 	ctx, cancel := context.WithTimeout(n.ctx, agreeTimeout)
 	defer cancel()
 	format, err := t.member.Agree(ctx, formatName, wanted)
-	if err == nil && format > t.format {
+	if err == nil && format > 1 {
 		err = redis.Raise(ctx, n.o.Redis, n.o.Prefix, format)
 	}
 	if err != nil {
 		n.o.Log.Debug("the nodes' format is not known now", "err", err)
 		return
 	}
-	if format > t.format {
+	t.noted = time.Now()
+	switch {
+	case format > t.format:
 		t.format = format
 		t.store.SetFormat(format)
 		n.o.Log.Info("every node reads the new format: it is written from now on", "format", format)
+	case format < t.format:
+		n.o.Log.Error("Redis has lost that a newer format is written, and a node that does not read it has joined: stop that node", "format", t.format)
 	}
 }
 

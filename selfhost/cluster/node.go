@@ -87,6 +87,7 @@ type tenure struct {
 	// Of the goroutine of claim:
 	format int       // that the store writes
 	agreed time.Time // since when every living node reads a newer one that this node writes; zero: they do not
+	noted  time.Time // when Redis was last seen to know the format
 }
 
 // Join makes this process a node. Nothing runs on it before [Node.Start].

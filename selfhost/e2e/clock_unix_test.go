@@ -21,6 +21,7 @@ func TestClockJumps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds another binary")
 	}
+	t.Parallel()
 	binary, err := faulty()
 	if err != nil {
 		t.Fatal(err)

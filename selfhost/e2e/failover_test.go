@@ -20,6 +20,7 @@ import (
 // (incarnation, offset) names two messages, whoever had one of the lost is told, owners do not write over
 // each other, and everything goes on.
 func TestWeakerRedis(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name     string
 		lease    time.Duration

@@ -31,6 +31,7 @@ func TestPlanted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds another binary")
 	}
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		situation func(*stage)

@@ -56,9 +56,12 @@ func join(ctx context.Context, c goredis.UniversalClient, prefix, cluster string
 		if r, found, err = readRecord(ctx, c, prefix, key); err != nil {
 			return Record{}, err
 		}
+		if !found { // written and not there: Redis has just failed over
+			return Record{}, fmt.Errorf("%s was written and is gone", key)
+		}
 	}
 	switch {
-	case !found || r.Format < 1 || r.Cluster == "":
+	case r.Format < 1 || r.Cluster == "":
 		return Record{}, fmt.Errorf("%w: %s is not a record of Oriel's", ErrForeign, key)
 	case r.Format > Format:
 		return Record{}, fmt.Errorf("%w: %q holds format %d, this program reads %d: it is older than the nodes that use it", ErrFormat, prefix, r.Format, Format)
