@@ -78,7 +78,7 @@ export function wasiImports(s: WasiState): WebAssembly.ModuleImports {
     },
     fd_write(fd: number, vectors: number, n: number, written: number) {
       if (fd !== 1 && fd !== 2) return badFile;
-      if (n > 1024) return invalid; // IOV_MAX of most systems
+      if (n >>> 0 > 1024) return invalid; // IOV_MAX of most systems
       s.pay(128 * n); // there may be nothing in them
       let total = 0;
       for (let i = 0; i < n; i++) {

@@ -11,7 +11,7 @@ import (
 // counts, the members told anew, old events, shelves, and the kind's own alarm. All of them can
 // be found in storage or in the attachments, so none is lost in a sleep.
 
-// hostHelloTimeout is when every host of the session protocol ends a connection that has said nothing, in ms.
+// hostHelloTimeout is when hosts end a connection that has said nothing unless they are told otherwise, in ms.
 // The room's alarm is for those that have said something else, and for shorter timeouts: a connect
 // that sets no alarm writes nothing. An alarm that rings for one of them looks at all.
 const hostHelloTimeout = uint64(DefaultHelloTimeout / time.Millisecond)

@@ -202,7 +202,7 @@ var settings = []setting{
 	},
 	{
 		name: "hello-timeout", group: groupConnections, placeholder: "DURATION", standard: "10s",
-		help: "Time from the upgrade to a client's first message, in rooms of the session protocol.",
+		help: "Time from the upgrade to a client's first message, in rooms of the session protocol. A kind whose own is below 10s keeps to that.",
 		set:  duration(func(c *Config) *time.Duration { return &c.HelloTimeout }, "100ms", "5m"),
 	},
 	{
