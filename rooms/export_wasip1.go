@@ -26,7 +26,8 @@ var guest struct {
 	reads    []byte // receives rows before they are copied out
 	manifest []byte
 	buffers  *buffers
-	baseline int // goroutines while an export runs and no handler has started any
+	percent  int32 // of the collector, while it is stopped
+	baseline int   // goroutines while an export runs and no handler has started any
 	unyielded
 }
 
@@ -43,6 +44,20 @@ type buffers struct {
 // Hosts set the collector of a Go guest by its environment (GOGC=25: rooms are many and small, and a
 // tight heap costs less than the collections do). Calling debug.SetGCPercent for it here would bring
 // fmt and os into every module.
+
+// setGCPercent is debug.SetGCPercent without what package debug brings along.
+//
+//go:linkname setGCPercent runtime/debug.setGCPercent
+func setGCPercent(percent int32) int32
+
+// collect stops the collector, after what it has begun, or lets it go on.
+func collect(on bool) {
+	if on {
+		setGCPercent(guest.percent)
+	} else {
+		guest.percent = setGCPercent(-1)
+	}
+}
 
 //go:wasmexport oriel_manifest
 func exportManifest() uint64 {
@@ -90,7 +105,7 @@ func ensureInstance() {
 		i := &guest.instance
 		*i = *NewInstance(&program, imports{})
 		i.home, i.out, i.scratch = b.out[:0], b.out[:0], b.scratch[:0]
-		i.afterTurn = yield
+		i.afterTurn, i.collect = yield, collect
 		guest.buffers, guest.inbox, guest.reads = b, b.inbox[:], b.reads[:]
 		guest.baseline = runtime.NumGoroutine()
 	}

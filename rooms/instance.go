@@ -40,6 +40,9 @@ type Instance struct {
 	// afterTurn runs when the handlers are done; a WebAssembly build yields to the
 	// collector there and looks for goroutines that were left behind.
 	afterTurn func()
+	// collect, if not nil, stops the collector or lets it go on.
+	collect func(bool)
+	held    bool // it is stopped
 }
 
 // NewInstance returns an instance without rooms.
@@ -62,6 +65,9 @@ func (i *Instance) Turn(batch []byte) []byte {
 	}
 	t := &i.batch.Head
 	i.begin()
+	if i.batch.Restored() > largeStart {
+		i.hold()
+	}
 	room := i.rooms.Get(t.Handle)
 	if room != nil {
 		room.begin(t)
@@ -85,6 +91,7 @@ func (i *Instance) Turn(batch []byte) []byte {
 				panic("rooms: the host started a handle twice")
 			}
 			room = i.start(t, e)
+			i.letGo()
 		case *abi.ForgetEvent:
 			i.forget(t.Handle)
 			room = nil
@@ -99,6 +106,25 @@ func (i *Instance) Turn(batch []byte) []byte {
 		i.afterTurn()
 	}
 	return i.encoded()
+}
+
+// largeStart is the number of connections beyond which a start runs without the collector: nearly all
+// that it makes stays, and to find that out again and again costs more than all else.
+const largeStart = 256
+
+// hold stops the collector, where there is a way to, until letGo.
+func (i *Instance) hold() {
+	if i.collect != nil && !i.held {
+		i.held = true
+		i.collect(false)
+	}
+}
+
+func (i *Instance) letGo() {
+	if i.held {
+		i.held = false
+		i.collect(true)
+	}
 }
 
 func unstarted() { panic("rooms: the host sent an event to a room that has not started") }
@@ -152,6 +178,10 @@ func (i *Instance) Prepare() {
 // fewSeats is the number of connections that are made with their room.
 const fewSeats = 4
 
+// manySeats is the number of connections that are made at once for those that a start lists: an
+// allocation for each would cost as much as all else.
+const manySeats = 64
+
 // seated is a room with its first connections.
 type seated struct {
 	Room
@@ -195,7 +225,11 @@ func (i *Instance) start(t *abi.Batch, e *abi.StartEvent) *Room {
 	}
 	r := i.take(kind)
 	r.handle, r.name, r.term, r.reason, r.alarm = t.Handle, e.Room, e.Term, e.Reason, e.Alarm
+	r.byID.Grow(len(e.Connections))
 	for k := range e.Connections {
+		if len(r.seats) == 0 {
+			r.seats = make([]Connection, min(len(e.Connections)-k, manySeats))
+		}
 		if r.byID.Get(e.Connections[k].ID) != nil {
 			panic("rooms: the host lists a connection twice")
 		}

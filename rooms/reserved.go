@@ -36,6 +36,9 @@ func Send(c *Connection, e abi.Encoding, key string, frame []byte, _ reserved.Ke
 	}
 }
 
+// HoldCollector lets a start that reads much do so without the collector, until its end.
+func HoldCollector(r *Room, _ reserved.Key) { r.instance.hold() }
+
 // Scratch is a buffer for what is being made. All rooms of an instance share it: nothing in it
 // outlives the handler.
 func Scratch(room *Room, _ reserved.Key) *[]byte { return &room.instance.scratch }

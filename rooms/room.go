@@ -25,7 +25,7 @@ type Room struct {
 	byID        small.Map[uint64, *Connection] // also those that the room has closed, until their close event
 	first, last *Connection
 	open        int          // connections that the room has not closed
-	seats       []Connection // made with the room, not used yet
+	seats       []Connection // made with the room or for its start, not used yet
 
 	storage store
 	watches map[string]struct{} // users; see Watch

@@ -215,7 +215,7 @@ func (in *instance) wait(read func(context.Context) error) {
 	err := in.tank.wait(func() error {
 		// A panic of the storage must find the turn with its token, too.
 		defer func() {
-			r.tokens.retake()
+			r.tokens.retake(false)
 			r.counts.parked.Add(-1)
 		}()
 		return read(in.in.ctx)

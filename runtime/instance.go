@@ -30,6 +30,7 @@ type instance struct {
 	stack   [1]uint64
 	// compiled says that turns are not interpreted.
 	compiled bool
+	due      int64 // what the turn may have burnt before it lets others compute
 
 	call callContext
 	// in is what the host functions of the turn that runs need.
@@ -152,6 +153,19 @@ func (in *instance) refill() {
 	}
 	in.tank.large = len(in.slot.Bytes()) > largeMemory
 	in.tank.refill()
+	if in.tank.burnt() >= in.due {
+		in.due += in.runtime.options.TurnFuel
+		in.yield()
+	}
+}
+
+// yield lets others compute before the turn goes on: only a start has more than a turn's fuel.
+func (in *instance) yield() {
+	in.runtime.tokens.give()
+	_ = in.tank.wait(func() error {
+		in.runtime.tokens.retake(true)
+		return nil
+	})
 }
 
 // pay charges a host call for bytes that it moves.

@@ -18,6 +18,9 @@ const (
 	DefaultTurnFuel = 160_000_000
 	// DefaultFuelPerSecond is ten turns' worth: a fifth of a core.
 	DefaultFuelPerSecond = 10 * DefaultTurnFuel
+	// StartFuel is what a start may burn beside a turn's fuel for each connection that it lists:
+	// nearly twice what a chat needs.
+	StartFuel = 48_000
 	// DefaultParked is how many instances of one module may wait for storage at once.
 	DefaultParked = 128
 )
@@ -40,7 +43,8 @@ type Options struct {
 	// computing: what the turn's instructions are known to take. Where the thread's computing
 	// time can be read and memories are copied on write (Linux), a nanosecond costs 6 units at
 	// least, unless it is this machine that is slow; see RATIONALE. Default [DefaultTurnFuel]; at
-	// most 1<<56.
+	// most 1<<56. A turn that starts a room has [StartFuel] more for each connection, and lets others
+	// compute whenever it has burnt another turn's.
 	TurnFuel int64
 	// Untimed makes turns pay for their instructions only: whether a turn has enough fuel is then the
 	// same each time and everywhere, and code that misses the caches all the time may take fifty times

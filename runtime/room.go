@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/rooms/host"
 	"github.com/oriel-rooms/oriel/runtime/internal/memory"
 )
@@ -111,7 +112,7 @@ func (r *Room) turn(ctx context.Context, batch []byte, storage host.Storage) ([]
 	if in.compiled && m.image.CopyOnWrite() {
 		in.tank.clock = m.runtime.clock
 	}
-	effects, used, trap, err := in.run(r.memory, batch, m.runtime.options.TurnFuel)
+	effects, used, trap, err := in.run(r.memory, batch, m.runtime.turnFuel(batch))
 	r.clock = t.monotonic
 	r.fuel, r.watched = used, in.tank.watched
 	r.heat = (3*r.heat + used) / 4
@@ -141,6 +142,16 @@ func (r *Room) turn(ctx context.Context, batch []byte, storage host.Storage) ([]
 		return nil, trap
 	}
 	return effects, nil
+}
+
+// turnFuel returns what a batch may burn. One with a start that lists more than a few
+// connections has more than a page.
+func (r *Runtime) turnFuel(batch []byte) int64 {
+	fuel := r.options.TurnFuel
+	if len(batch) > 4096 {
+		fuel += StartFuel * int64(abi.Restored(batch))
+	}
+	return fuel
 }
 
 // wake gives the room a memory if it has none: what was folded, or a new one.

@@ -52,8 +52,8 @@ func (t *tokens) take(ctx context.Context, heavy bool) error {
 
 // retake waits for a token however long it takes: for a turn that has begun and has to
 // be ended. Every holder gives its token back after at most one turn's fuel.
-func (t *tokens) retake() {
-	if w := t.queue(false); w != nil {
+func (t *tokens) retake(heavy bool) {
+	if w := t.queue(heavy); w != nil {
 		<-w.granted
 	}
 }

@@ -50,7 +50,7 @@ func TestTokensOrder(t *testing.T) {
 func TestTokensLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tokens := newTokens(1)
-		tokens.retake()
+		tokens.retake(false)
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
 		go func() { failed <- tokens.take(ctx, false) }()

@@ -70,6 +70,7 @@ func (in *instance) run(m *memory.Memory, batch []byte, fuel int64) (effects []b
 	}
 	in.tank.large = len(m.Bytes()) > largeMemory
 	in.tank.fill(fuel)
+	in.due = in.runtime.options.TurnFuel
 	effects, trap = in.exchange(batch)
 	in.tank.drain()
 	used = in.tank.burnt()

@@ -10,9 +10,10 @@ export interface Storage {
 export interface Guest {
   /**
    * Runs one encoded batch and returns the encoded effects, which belong to the caller. Throws a
-   * `Trap` when the turn did not happen: the room's memory is gone then.
+   * `Trap` when the turn did not happen: the room's memory is gone then. restored is the number of
+   * connections that a start in it lists.
    */
-  turn(batch: Uint8Array, storage: Storage): Uint8Array;
+  turn(batch: Uint8Array, storage: Storage, restored: number): Uint8Array;
   /** A handle for the next start: never 0, never used before in the same memory. */
   handle(): bigint;
   /** Reports whether the room's memory is still there; if not, the next batch has to start it. */

@@ -18,6 +18,9 @@ const startExport = "\0oriel.start";
 export const turnFuel = 160_000_000n;
 /** Host calls pay their bytes shifted right by this, as bulk operations do (runtime/internal/wasm). */
 const bulkShift = 2;
+/** What a start may burn beside it for each connection that it lists; package runtime has the same. */
+const connectionFuel = 48_000n;
+
 /** The fuel of a start of the module: it is the module's own, not a room's. */
 const startFuel = 20n * turnFuel;
 
@@ -100,14 +103,14 @@ export class Instance {
    * Runs one batch and returns a copy of the effects. Throws a Trap, and then the instance is
    * dead.
    */
-  turn(batch: Uint8Array, time: number, storage: Storage | undefined, log: RoomLog | undefined): Uint8Array {
+  turn(batch: Uint8Array, time: number, storage?: Storage, log?: RoomLog, restored = 0): Uint8Array {
     const s = this.#state;
     s.time = BigInt(time) * 1_000_000n;
     if (s.time > s.monotonic) s.monotonic = s.time;
     this.#storage = storage;
     this.#log = log;
     try {
-      return this.#call(turnFuel, () => {
+      return this.#call(turnFuel + connectionFuel * BigInt(restored), () => {
         const ptr = Number(this.#inbox(batch.length)) >>> 0;
         if (ptr === 0) throw new Trap("memory", "the room has no space for its batch of events");
         range(s, ptr, batch.length).set(batch);

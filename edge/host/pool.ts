@@ -101,13 +101,13 @@ export class Pool {
   }
 
   /** Runs a turn, and throws the memory away if it traps or has grown too large. */
-  turn(s: Shared, handle: bigint, batch: Uint8Array, storage: Storage, journal: Journal): Uint8Array {
+  turn(s: Shared, handle: bigint, batch: Uint8Array, storage: Storage, journal: Journal, restored: number): Uint8Array {
     this.#sweep(s, handle);
     const d = new Decoder(batch);
     d.uint64("batch.handle");
     const time = d.uvarint("batch.time", Number.MAX_SAFE_INTEGER);
     try {
-      const out = s.instance.turn(batch, time, storage, journal);
+      const out = s.instance.turn(batch, time, storage, journal, restored);
       s.rooms.delete(handle);
       s.rooms.set(handle, Date.now());
       journal.flush(false);
@@ -207,9 +207,9 @@ class PoolGuest implements Guest {
     return p !== undefined && handle === this.#handle && !p.instance.dead && p.rooms.has(handle);
   }
 
-  turn(batch: Uint8Array, storage: Storage): Uint8Array {
+  turn(batch: Uint8Array, storage: Storage, restored: number): Uint8Array {
     if (this.#place === undefined) throw new Trap("panic", "the room has no memory");
-    return this.#pool.turn(this.#place, this.#handle, batch, storage, this.#journal);
+    return this.#pool.turn(this.#place, this.#handle, batch, storage, this.#journal, restored);
   }
 
   sleep(): void {

@@ -232,16 +232,18 @@ export class Room {
     const time = Math.max(this.#time, c.now(), 0);
     let all = events;
     let effects: Effect[];
+    let restored = 0;
     try {
       let handle = this.#handle;
       if (!this.started) {
         if (this.#started) this.#drop("wake"); // the instance was replaced or forgot the room
         handle = c.guest.handle();
         all = [this.#startEvent(), ...events];
+        restored = this.table.connections().length;
       }
       this.#batch.reset();
       encodeBatch(this.#batch, { handle, time, seed: c.seed(), storeAway: false, events: all });
-      const out = c.guest.turn(this.#batch.view(), c.storage);
+      const out = c.guest.turn(this.#batch.view(), c.storage, restored);
       this.#handle = handle;
       this.#started = true;
       if (all !== events) this.#watching = new Set(); // a start begins with nobody watched

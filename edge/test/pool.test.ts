@@ -25,7 +25,7 @@ function start(pool: Pool, room: string): Guest {
   const event = { type: "start", kind: "probe", room, reason: "cold", term: "t", alarm: 0, connections: [] } as const;
   const batch = { handle: guest.handle(), time: 1, seed: new Uint8Array(32), storeAway: false };
   encodeBatch(e, { ...batch, events: [{ ...event, connections: [] }] });
-  guest.turn(e.view(), storage);
+  guest.turn(e.view(), storage, 0);
   return guest;
 }
 

@@ -123,6 +123,35 @@ func (r *BatchReader) Reset(b []byte) error {
 // Size is the length of the encoded batch.
 func (r *BatchReader) Size() int { return r.size }
 
+// Restored is the number of connections that the next event lists if it is a start, else 0.
+func (r *BatchReader) Restored() int {
+	d := r.d
+	return d.restored()
+}
+
+// Restored returns the number of connections that the start event of an encoded batch lists, 0 if it
+// does not begin with one.
+func Restored(batch []byte) int {
+	var r BatchReader
+	if r.Reset(batch) != nil {
+		return 0
+	}
+	return r.Restored()
+}
+
+func (d *Decoder) restored() int {
+	d.Uvarint("event", MaxBatch)
+	if EventType(d.Byte("event.type")) != EventStart {
+		return 0
+	}
+	d.Bytes("start.kind", MaxName)
+	d.Bytes("start.room", MaxName)
+	d.Byte("start.reason")
+	d.Bytes("start.term", MaxTerm)
+	d.Uvarint("start.alarm", MaxTime)
+	return d.countOf("start.connections", MaxConnections, minConnection)
+}
+
 // Next returns the next event, or nil after the last one. It is valid until the
 // next call. A fault may come after events that were good.
 func (r *BatchReader) Next() (Event, error) {

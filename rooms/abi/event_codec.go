@@ -145,7 +145,7 @@ func decodeEvent(outer *Decoder, reuse *reused) (Event, error) {
 		e = v
 	case EventConnect:
 		v := reuse.newConnect()
-		v.Connection = decodeConnection(d, "connect.connection")
+		v.Connection = decodeConnection(d, "connect.connection", "")
 		v.Query = d.String("connect.query", MaxQuery)
 		v.Address = d.String("connect.address", MaxAddress)
 		e = v
@@ -207,8 +207,10 @@ func decodeStart(d *Decoder, v *StartEvent) {
 	if n > 0 {
 		v.Connections = make([]Connection, 0, n)
 	}
+	protocol := ""
 	for range n {
-		v.Connections = append(v.Connections, decodeConnection(d, "start.connections"))
+		v.Connections = append(v.Connections, decodeConnection(d, "start.connections", protocol))
+		protocol = v.Connections[len(v.Connections)-1].Protocol
 		if d.err != nil {
 			break
 		}
@@ -286,10 +288,13 @@ func decodeRequest(d *Decoder) *RequestEvent {
 // minConnection is the size of the shortest connection: its eight fields, one byte each.
 const minConnection = 8
 
-func decodeConnection(d *Decoder, field string) Connection {
+// decodeConnection makes no copy of the subprotocol if it is the one that it is given.
+func decodeConnection(d *Decoder, field, protocol string) Connection {
 	c := Connection{ID: decodeID(d, field), User: d.String(field, MaxUser)}
 	c.Claims = d.Bytes(field, MaxClaims)
-	c.Protocol = d.String(field, MaxProtocol)
+	if c.Protocol = protocol; !d.same(protocol) {
+		c.Protocol = d.String(field, MaxProtocol)
+	}
 	c.Since = d.Uvarint(field, MaxTime)
 	c.Tags = decodeTags(d, field)
 	c.Attachment = d.Bytes(field, MaxAttachment)

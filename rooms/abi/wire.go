@@ -209,6 +209,16 @@ func (d *Decoder) String(field string, limit int) string {
 	return string(v)
 }
 
+// same skips a string that is s, of 1 to 127 bytes, and reports whether it was there.
+func (d *Decoder) same(s string) bool {
+	n := len(s)
+	if n == 0 || n > 0x7f || len(d.b) <= n || int(d.b[0]) != n || string(d.b[1:n+1]) != s {
+		return false
+	}
+	d.b = d.b[n+1:]
+	return true
+}
+
 // Count reads the length of a list of at most limit items. A list claims at least
 // one byte per item, so a count beyond the bytes left is malformed.
 func (d *Decoder) Count(field string, limit int) int { return d.countOf(field, limit, 1) }

@@ -10,13 +10,16 @@ import (
 // events of maxBatchBytes; the rest is for the batch's and the start's own fields.
 const maxBatchBytes = abi.MaxBatch - maxTable - maxOwedTurn - 64<<10
 
-// cut splits off as many events as one batch holds; at least one.
-func cut(events []abi.Event) (batch, rest []abi.Event) {
+// maxTurnEvents is how many events a turn has at most, beside those that are owed: it is far from its
+// fuel then in most rooms. In others a turn that runs out of it lowers the number.
+const maxTurnEvents = 128
+
+// cut splits off as many events as one batch holds, at most so many; at least one.
+func cut(events []abi.Event, most int) (batch, rest []abi.Event) {
 	size := 0
 	for i, e := range events {
 		size += eventSize(e)
-		// Places are kept for a start and for what is owed after a trap.
-		if i > 0 && (i >= abi.MaxBatchEvents-maxOwed-1 || size > maxBatchBytes) {
+		if i > 0 && (i >= most || size > maxBatchBytes) {
 			return events[:i:i], events[i:]
 		}
 	}

@@ -48,6 +48,8 @@ type Room struct {
 	culprits culprits
 	// watching are the users whom the room watches since its last start, as its turns left them.
 	watching map[string]struct{}
+	// most is how many events a turn has at most, good the turns since it was lowered.
+	most, good int
 	// owed are rejections that the room has not heard of yet.
 	owed owed
 	// closed are the close events of connections that the room has closed.
@@ -59,7 +61,7 @@ func New(c Config) *Room {
 	if c.Reason == 0 {
 		c.Reason = abi.StartCold
 	}
-	r := &Room{c: c, reason: c.Reason, time: c.Time, alarm: c.Alarm}
+	r := &Room{c: c, reason: c.Reason, time: c.Time, alarm: c.Alarm, most: maxTurnEvents}
 	r.culprits.keep(c.Culprits)
 	if c.Connections != nil {
 		r.table = *c.Connections.Clone()

@@ -45,7 +45,7 @@ func (x *run) all(events []abi.Event) {
 		if len(events) == 0 && x.owed.len() == 0 {
 			return
 		}
-		batch, rest := cut(events)
+		batch, rest := cut(events, x.most)
 		if batch = x.admit(batch); len(batch) > 0 || x.owed.len() > 0 {
 			left, err := x.turns(batch)
 			if err != nil {
@@ -70,6 +70,11 @@ func (x *run) all(events []abi.Event) {
 // turns runs one batch, in one turn if it does not trap. It returns the events that did not
 // happen when an error ends the run.
 func (x *run) turns(batch []abi.Event) ([]abi.Event, error) {
+	if !x.started && x.table.Len() > largeTable {
+		if err := x.begin(); err != nil {
+			return batch, err
+		}
+	}
 	owed := x.owed.take()
 	events := batch
 	if len(owed) > 0 {
@@ -77,6 +82,9 @@ func (x *run) turns(batch []abi.Event) ([]abi.Event, error) {
 	}
 	err := x.turn(events)
 	if err == nil {
+		if x.good++; x.good == patience && x.most < maxTurnEvents {
+			x.most, x.good = min(2*x.most, maxTurnEvents), 0
+		}
 		return nil, nil
 	}
 	x.owed.restore(owed)
@@ -86,6 +94,19 @@ func (x *run) turns(batch []abi.Event) ([]abi.Event, error) {
 	// The start and what is owed go first and alone, so that an event is not blamed for them.
 	if err := x.begin(); err != nil {
 		return batch, err
+	}
+	if n := len(batch) / 2; n > 0 && asTrap(err).Cause == CauseFuel {
+		// Nobody is to blame for the sum of many.
+		x.most, x.good = min(x.most, n), 0
+		for half, rest := batch[:n], batch[n:]; half != nil; half, rest = rest, nil {
+			if half = x.admit(half); len(half) == 0 {
+				continue // what came before has made it void
+			}
+			if left, err := x.turns(half); err != nil {
+				return append(left[:len(left):len(left)], rest...), err
+			}
+		}
+		return nil, nil
 	}
 	for i, e := range batch {
 		one := x.admit([]abi.Event{e})
@@ -98,6 +119,12 @@ func (x *run) turns(batch []abi.Event) ([]abi.Event, error) {
 	}
 	return nil, nil
 }
+
+// patience is after how many turns a room is trusted with larger ones again.
+const patience = 256
+
+// largeTable is the number of connections beyond which a start has a turn of its own.
+const largeTable = 256
 
 // single runs one event alone. An error means that it did not happen and that no other can.
 func (x *run) single(e abi.Event) error {

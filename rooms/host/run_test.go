@@ -442,3 +442,49 @@ func TestTurnParts(t *testing.T) {
 }
 
 // What a peer says at its end never keeps the close from the room.
+
+// tired runs out of fuel with more than so many events.
+type tired struct {
+	host.Guest
+	most, traps int
+}
+
+func (g *tired) Turn(ctx context.Context, batch []byte, s host.Storage) ([]byte, error) {
+	b, err := abi.DecodeBatch(batch)
+	if err != nil {
+		return nil, err
+	}
+	if len(b.Events) > g.most {
+		g.traps++
+		g.Sleep()
+		return nil, &host.Trap{Cause: host.CauseFuel}
+	}
+	return g.Guest.Turn(ctx, batch, s)
+}
+
+// TestManyEventsAreNobodysFault: a batch that is too dear is halved, and the next ones are smaller.
+func TestManyEventsAreNobodysFault(t *testing.T) {
+	g := &tired{most: 40}
+	b := newBench(t, func(c *host.Config) { g.Guest, c.Guest = c.Guest, g })
+	b.run(connect(1))
+	var many []abi.Event
+	for range 1000 {
+		many = append(many, message(1, "x"))
+	}
+	r := b.run(many...)
+	if r.Err != nil || len(r.Rejections) > 0 {
+		t.Fatalf("%v, %d rejected", r.Err, len(r.Rejections))
+	}
+	n := 0
+	for _, turn := range r.Turns {
+		for _, e := range turn.Events {
+			if e.Type() == abi.EventMessage {
+				n++
+			}
+		}
+	}
+	// 128, 64, 32 and 32, and then 64 once more, the other half.
+	if n != 1000 || g.traps > 3 {
+		t.Errorf("%d messages happened, %d traps", n, g.traps)
+	}
+}

@@ -39,8 +39,17 @@ func (a *adapter) Start(inner *rooms.Room) {
 	r.few.lay(r)
 	r.shelves()
 	r.state = state{first: 1}
+	n := inner.Len()
+	r.bySession.Grow(n)
+	r.users.grow(n)
+	var places []restored
 	for c := range inner.Connections() {
-		r.restore(c)
+		if len(places) == 0 {
+			places = make([]restored, min(n, manyRestored))
+		}
+		r.restore(c, &places[0])
+		places = places[1:]
+		n--
 	}
 	r.load()
 	if reason := inner.StartReason(); r.connections > 0 && r.state.wholeDue == 0 &&
@@ -83,6 +92,7 @@ func (r *Room) load() {
 		if !more {
 			break
 		}
+		rooms.HoldCollector(r.inner, reserved.Key{})
 		o.Start = rows[len(rows)-1].Key + "\x00"
 	}
 	r.begun = r.incarnations.current() == r.term
@@ -92,9 +102,10 @@ func (r *Room) load() {
 	}
 }
 
-// restore brings back a connection.
-func (r *Room) restore(c *rooms.Connection) {
-	m := r.newMember(c)
+// restore brings back a connection, in its place.
+func (r *Room) restore(c *rooms.Connection, p *restored) {
+	m := &p.member
+	r.seatAt(m, c)
 	data, err := m.restore(c.Attachment())
 	if err != nil {
 		// Of a version that this one does not know: the client comes back and says hello.
@@ -107,10 +118,11 @@ func (r *Room) restore(c *rooms.Connection) {
 		return
 	}
 	r.attached += m.size
-	u := r.user(m.name)
+	u := r.users.get(m.name)
 	if u == nil {
-		u = m.newUser()
-		r.addUser(u)
+		u = &p.user
+		u.name, u.members = m.name, p.members[:0]
+		r.users.add(u)
 	}
 	r.join(u, m)
 	if other := r.bySession.Get(m.session); other != nil {
@@ -127,10 +139,14 @@ func (r *Room) restore(c *rooms.Connection) {
 }
 
 func (r *Room) newMember(c *rooms.Connection) *Member {
-	f, _ := protocol.FormOf(c.Protocol())
 	m := r.seat()
-	m.room, m.name, m.claims, m.conn, m.form = r, c.User(), c.Claims(), c, f
+	r.seatAt(m, c)
 	return m
+}
+
+func (r *Room) seatAt(m *Member, c *rooms.Connection) {
+	f, _ := protocol.FormOf(c.Protocol())
+	m.room, m.name, m.claims, m.conn, m.form = r, c.User(), c.Claims(), c, f
 }
 
 // bind makes m the member of a connection; member finds it there, nil after unbind.

@@ -79,7 +79,7 @@ func (r *Room) hello(m *Member, c *protocol.ClientMessage) {
 		r.greeted = true
 		r.enter(m)
 	case older != nil:
-		r.told(r.user(m.name)) // it has one connection less
+		r.told(r.users.get(m.name)) // it has one connection less
 	}
 	r.welcome(m, c, said)
 }

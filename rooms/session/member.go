@@ -53,7 +53,7 @@ func (m *Member) Connection() uint64 {
 
 // Data is what presence says of the user, one JSON value, or nil. Do not change it.
 func (m *Member) Data() []byte {
-	if u := m.room.user(m.name); u != nil {
+	if u := m.room.users.get(m.name); u != nil {
 		return u.data
 	}
 	return m.data
@@ -74,7 +74,7 @@ func (m *Member) SetData(data []byte) error {
 		m.data = data // hello will tell
 		return nil
 	}
-	u := m.room.user(m.name)
+	u := m.room.users.get(m.name)
 	if u == nil || len(u.members) == 0 {
 		return ErrNoEvent
 	}
@@ -138,7 +138,7 @@ func (m *Member) attach() {
 	b := append((*m.room.buf)[:0], attachmentVersion, byte(m.phase))
 	b = abi.AppendString(b, m.session)
 	b = abi.AppendUvarint(b, m.place)
-	if u := m.room.user(m.name); u != nil {
+	if u := m.room.users.get(m.name); u != nil {
 		b = append(b, u.data...)
 	}
 	*m.room.buf = b

@@ -11,7 +11,8 @@ import (
 // Options say what a kind keeps and for how long. The zero value is useful: each field says
 // its default.
 type Options struct {
-	// Room are the options that the host needs. Protocols is set by this package.
+	// Room are the options that the host needs. Protocols is set by this package, and Members is 4,000
+	// by default: larger rooms run out of a turn's fuel now and then; see RATIONALE.
 	Room rooms.Options
 
 	// History is how many events a room keeps, 1 to 1,000,000. Default 1,000.
@@ -48,6 +49,7 @@ type Options struct {
 
 // Defaults of the options.
 const (
+	DefaultMembers        = 4000
 	DefaultHistory        = 1000
 	DefaultKeepSessions   = 24 * time.Hour
 	DefaultMaxSessions    = 20_000
@@ -105,11 +107,11 @@ func (o Options) resolve(name string) (rooms.Options, *limits) {
 	check(len(o.Room.Protocols) == 0, "Room.Protocols")
 
 	o.Room.Protocols = []string{protocol.SubprotocolJSON, protocol.SubprotocolBinary}
+	def(&o.Room.Members, DefaultMembers)
 	members, message, queue := o.Room.Members, o.Room.MessageBytes, o.Room.QueueBytes
 	rate, burst := o.Room.MessagesPerSecond, o.Room.MessageBurst
 	def(&rate, abi.DefaultMessagesPerSecond)
 	def(&burst, abi.DefaultMessageBurst)
-	def(&members, abi.DefaultMembers)
 	def(&message, abi.DefaultMessageBytes)
 	def(&queue, abi.DefaultQueueBytes)
 	l := &limits{

@@ -27,6 +27,7 @@ type user struct {
 	members []*Member // those that said hello
 	// until is the end of the grace time, 0 while there are connections.
 	until uint64
+	gone  bool // see roster
 	// shown is the number of connections that was told last.
 	shown     int
 	shownData []byte
@@ -47,7 +48,7 @@ func (u *user) info() protocol.Member {
 // included.
 func (r *Room) Members() iter.Seq[protocol.Member] {
 	return func(yield func(protocol.Member) bool) {
-		for _, u := range slices.Clone(r.sorted) {
+		for _, u := range slices.Clone(r.users.sorted()) {
 			if !yield(u.info()) {
 				return
 			}
@@ -57,7 +58,7 @@ func (r *Room) Members() iter.Seq[protocol.Member] {
 
 // Present returns what presence says of a user; false if the user is not here.
 func (r *Room) Present(name string) (protocol.Member, bool) {
-	if u := r.user(name); u != nil {
+	if u := r.users.get(name); u != nil {
 		return u.info(), true
 	}
 	return protocol.Member{}, false
@@ -65,13 +66,13 @@ func (r *Room) Present(name string) (protocol.Member, bool) {
 
 // Counts returns the number of users and of connections.
 func (r *Room) Counts() protocol.Counts {
-	return protocol.Counts{Users: uint64(len(r.sorted)), Connections: uint64(r.connections)}
+	return protocol.Counts{Users: uint64(r.users.len()), Connections: uint64(r.connections)}
 }
 
 // Kick closes all connections of a user with a code and a reason, and returns their number. The
 // user leaves at once.
 func (r *Room) Kick(name string, code abi.Code, reason string) int {
-	u := r.user(name)
+	u := r.users.get(name)
 	if u == nil {
 		return 0
 	}
@@ -86,36 +87,13 @@ func (r *Room) Kick(name string, code abi.Code, reason string) int {
 	return n
 }
 
-func (r *Room) findUser(name string) (int, bool) {
-	return slices.BinarySearchFunc(r.sorted, name, func(u *user, name string) int { return strings.Compare(u.name, name) })
-}
-
-// user returns a user who is present, or nil.
-func (r *Room) user(name string) *user {
-	if at, found := r.findUser(name); found {
-		return r.sorted[at]
-	}
-	return nil
-}
-
-func (r *Room) addUser(u *user) {
-	at, _ := r.findUser(u.name)
-	r.sorted = slices.Insert(r.sorted, at, u)
-}
-
-func (r *Room) removeUser(u *user) {
-	if at, ok := r.findUser(u.name); ok {
-		r.sorted = slices.Delete(r.sorted, at, at+1)
-	}
-}
-
 // enter adds a connection to its user's, and tells the others unless nothing has changed for
 // them.
 func (r *Room) enter(m *Member) {
-	u := r.user(m.name)
+	u := r.users.get(m.name)
 	if u == nil {
 		u = m.newUser()
-		r.addUser(u)
+		r.users.add(u)
 	}
 	r.endGrace(u)
 	r.join(u, m)
@@ -138,7 +116,7 @@ func (r *Room) join(u *user, m *Member) {
 
 // part takes a connection from its user's, without telling.
 func (r *Room) part(m *Member) *user {
-	u := r.user(m.name)
+	u := r.users.get(m.name)
 	if u == nil {
 		return nil
 	}
@@ -159,12 +137,10 @@ func (r *Room) left(m *Member, grace bool) {
 	case len(u.members) > 0:
 		r.told(u)
 	case grace && r.limits.grace > 0 && !r.inner.StoreAway():
-		u.until = r.now() + r.limits.grace
+		r.graced.add(u, r.now()+r.limits.grace)
 		r.rearm = true
 		// The last count and the data stand until then, also through a sleep.
 		r.system().Put(graceKey(u), u.data)
-		r.graced = append(r.graced, u)
-		slices.SortStableFunc(r.graced, compareGrace)
 	default:
 		r.leave(u)
 	}
@@ -175,31 +151,18 @@ func graceKey(u *user) string { return numberKey(prefixGrace, u.until) + graceUs
 // graceUser keeps the key of the anonymous user apart from that of the time alone.
 const graceUser = "/"
 
-func compareGrace(a, b *user) int {
-	if a.until != b.until {
-		if a.until < b.until {
-			return -1
-		}
-		return 1
-	}
-	return strings.Compare(a.name, b.name)
-}
-
 // endGrace ends a user's grace time without telling.
 func (r *Room) endGrace(u *user) {
 	if u.until == 0 {
 		return
 	}
 	r.system().Delete(graceKey(u))
-	u.until = 0
-	if i := slices.Index(r.graced, u); i >= 0 {
-		r.graced = slices.Delete(r.graced, i, i+1)
-	}
+	r.graced.end(u)
 }
 
 // leave ends a user's presence, and tells the others and the kind.
 func (r *Room) leave(u *user) {
-	r.removeUser(u)
+	r.users.remove(u)
 	if !r.switched() {
 		if r.state.counts {
 			r.countsChanged()
@@ -213,10 +176,12 @@ func (r *Room) leave(u *user) {
 	}
 }
 
-// graceOver lets those leave whose time is over, at most so many in one turn.
+// graceRows bounds the users who leave in one turn because their grace time is over.
+const graceRows = 256
+
+// graceOver lets those leave whose time is over; the alarm comes at once for the rest.
 func (r *Room) graceOver(now uint64) {
-	for n := 0; n < 1000 && len(r.graced) > 0 && r.graced[0].until <= now; n++ {
-		u := r.graced[0]
+	for _, u := range r.graced.ended(now, graceRows) {
 		r.endGrace(u)
 		r.leave(u)
 	}
@@ -239,7 +204,7 @@ func (r *Room) told(u *user) {
 
 // switched goes over to counts or back when the number of members says so, and tells everybody.
 func (r *Room) switched() bool {
-	switch n := len(r.sorted); {
+	switch n := r.users.len(); {
 	case !r.state.counts && n > r.limits.detail:
 		r.state.counts = true
 		r.tellCounts()
@@ -265,7 +230,7 @@ func (r *Room) presence() *protocol.Presence {
 // infos lists the members; the list is valid until the next one.
 func (r *Room) infos() []protocol.Member {
 	out := r.infoBuf[:0]
-	for _, u := range r.sorted {
+	for _, u := range r.users.sorted() {
 		out = append(out, u.info())
 	}
 	return out
@@ -297,29 +262,26 @@ func (r *Room) restoreGrace(row rooms.Entry) {
 		return
 	}
 	name = name[len(graceUser):]
-	if r.user(name) != nil {
+	if r.users.get(name) != nil {
 		// The room had given up a connection whose node has come back with it.
 		if !r.inner.StoreAway() {
 			r.system().Delete(row.Key)
 		}
 		return
 	}
-	u := &user{name: name, until: until, data: row.Value, shown: 1, shownData: row.Value}
-	r.addUser(u)
-	r.graced = append(r.graced, u)
+	u := &user{name: name, data: row.Value, shown: 1, shownData: row.Value}
+	r.users.add(u)
+	r.graced.add(u, until)
 }
 
 func membersPage(r *Room, q protocol.MembersQuery) protocol.MembersPage {
-	at := 0
+	at, sorted := 0, r.users.sorted()
 	if q.HasAfter {
-		var found bool
-		if at, found = r.findUser(q.After); found {
-			at++
-		}
+		at = after(sorted, q.After)
 	}
-	end := min(at+int(q.Limit), len(r.sorted))
-	page := protocol.MembersPage{More: end < len(r.sorted), Counts: r.Counts()}
-	for _, u := range r.sorted[at:end] {
+	end := min(at+int(q.Limit), len(sorted))
+	page := protocol.MembersPage{More: end < len(sorted), Counts: r.Counts()}
+	for _, u := range sorted[at:end] {
 		page.Members = append(page.Members, u.info())
 	}
 	return page

@@ -39,9 +39,9 @@ type Room struct {
 
 	bySession   small.Map[string, *Member] // those that said hello
 	greeting    []*Member                  // in the order of connecting; some have gone on
-	sorted      []*user                    // by name
-	graced      []*user                    // in the order of the ends of their grace times
-	connections int                        // that said hello
+	users       roster
+	graced      graces
+	connections int // that said hello
 	forms       [protocol.Binary + 1]int
 	attached    int // bytes of all attachments
 
@@ -154,7 +154,7 @@ func (r *Room) Signal(from string, s Signal) {
 // SignalTo sends an ephemeral message of the room to the connections of one user.
 func (r *Room) SignalTo(name string, s Signal) {
 	checkSignal(&s, nil)
-	u := r.user(name)
+	u := r.users.get(name)
 	if u == nil {
 		return
 	}

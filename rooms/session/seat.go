@@ -16,7 +16,7 @@ const fewSeats = 5
 // fewMembers are the seats, and the first memory of the room's lists.
 type fewMembers struct {
 	seats        [fewSeats]seat
-	sorted       [fewSeats]*user
+	order, fresh [fewSeats]*user
 	greeting     [fewSeats]*Member
 	incarnations [2]incarnation
 	infos        [fewSeats]protocol.Member
@@ -32,13 +32,25 @@ type seat struct {
 	answers [fewAnswers]byte
 }
 
+// restored is what a connection needs that a start lists.
+type restored struct {
+	member  Member
+	user    user
+	members [1]*Member
+}
+
+// manyRestored is the number of them that are made at once: an allocation for each part would cost
+// as much as all else.
+const manyRestored = 64
+
 // fewAnswers is what the answers to a few dozen publishes take.
 const fewAnswers = 48
 
 // lay makes the room's lists begin in its block.
 func (f *fewMembers) lay(r *Room) {
 	r.seats = f.seats[:]
-	r.sorted, r.greeting, r.incarnations = f.sorted[:0], f.greeting[:0], f.incarnations[:0]
+	r.users.order, r.users.fresh = f.order[:0], f.fresh[:0]
+	r.greeting, r.incarnations = f.greeting[:0], f.incarnations[:0]
 	r.infoBuf = f.infos[:0]
 }
 

@@ -23,9 +23,7 @@ func (r *Room) next(awaited bool) uint64 {
 	for _, t := range [...]uint64{s.countsDue, s.wholeDue, s.ageDue, s.sweepDue} {
 		at = earlier(at, t)
 	}
-	if len(r.graced) > 0 {
-		at = earlier(at, r.graced[0].until)
-	}
+	at = earlier(at, r.graced.first())
 	for len(r.greeting) > 0 && r.greeting[0].phase != greeting {
 		r.greeting = r.greeting[1:]
 	}

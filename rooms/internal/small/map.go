@@ -37,15 +37,22 @@ func (m *Map[K, V]) Set(key K, value V) {
 			return
 		}
 	}
-	if _, there := m.rest[key]; !there && m.n < few {
-		m.first[m.n] = entry[K, V]{key, value}
-		m.n++
-		return
-	}
 	if m.rest == nil {
+		if m.n < few {
+			m.first[m.n] = entry[K, V]{key, value}
+			m.n++
+			return
+		}
 		m.rest = make(map[K]V)
 	}
 	m.rest[key] = value
+}
+
+// Grow makes an empty map ready for n entries.
+func (m *Map[K, V]) Grow(n int) {
+	if m.n == 0 && m.rest == nil && n > few {
+		m.rest = make(map[K]V, n)
+	}
 }
 
 // Delete removes a key if it is there.

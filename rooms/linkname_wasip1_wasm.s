@@ -1,0 +1,1 @@
+// Lets export_wasip1.go declare a function without a body.
