@@ -31,6 +31,27 @@ func (s *Scheduler) Counts(id store.RoomID) Counts {
 	return c
 }
 
+// Moving reports whether the node is to give the room to another one.
+func (s *Scheduler) Moving(id store.RoomID) bool {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	return r != nil && r.moving()
+}
+
+// Knocking is how many gateways wait to be let in.
+func (s *Scheduler) Knocking(id store.RoomID) int {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.knocking)
+}
+
 // Hold stops everything about a room until the function it returns is called.
 func (s *Scheduler) Hold(id store.RoomID) (release func()) {
 	s.mu.Lock()

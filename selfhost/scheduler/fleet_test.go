@@ -33,7 +33,9 @@ type fleet struct {
 	opening sync.Mutex // held while a room changes its owner
 	// releasing, if not nil, is told before a room is given back.
 	releasing func(store.RoomID)
-	opens     atomic.Int64 // streams
+	// dialing, if not nil, is told before a stream is opened.
+	dialing func(from, to string)
+	opens   atomic.Int64 // streams
 
 	mu     sync.Mutex // guards the fields below
 	nodes  map[string]*member
@@ -42,6 +44,7 @@ type fleet struct {
 	owners map[store.RoomID]*owned
 	epochs map[store.RoomID]uint64
 	left   map[store.RoomID]store.Left
+	dialed map[[2]string]int // streams from one node to another
 }
 
 // owned is a room in the hands of one node.
@@ -71,7 +74,7 @@ func newFleet(t *testing.T, m *rooms.Module, ids ...string) *fleet {
 
 func newFleetWith(t *testing.T, m *rooms.Module, users *census, ids ...string) *fleet {
 	f := &fleet{t: t, users: users, nodes: make(map[string]*member), ring: make(map[store.RoomID]string), others: ids[0],
-		owners: make(map[store.RoomID]*owned), epochs: make(map[store.RoomID]uint64), left: make(map[store.RoomID]store.Left)}
+		owners: make(map[store.RoomID]*owned), epochs: make(map[store.RoomID]uint64), left: make(map[store.RoomID]store.Left), dialed: make(map[[2]string]int)}
 	var err error
 	f.inner, err = pebble.OpenMemory(pebble.Options{Fault: func(store.RoomID, uint64) error {
 		if f.fail.Load() {
@@ -186,6 +189,20 @@ func (f *fleet) breakLinks(id string) {
 	}
 }
 
+// watch has every stream that is about to be opened told from now on.
+func (f *fleet) watch(dialing func(from, to string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dialing, f.dialed = dialing, make(map[[2]string]int)
+}
+
+// streams is how many one node has opened to another since [fleet.watch].
+func (f *fleet) streams(from, to string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dialed[[2]string{from, to}]
+}
+
 func (f *fleet) owner(id store.RoomID) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -226,12 +243,19 @@ func (n *member) Peers() (ids []string) {
 
 func (n *member) Open(_ context.Context, to string) (scheduler.Stream, error) {
 	n.f.mu.Lock()
+	dialing := n.f.dialing
+	n.f.mu.Unlock()
+	if dialing != nil {
+		dialing(n.id, to)
+	}
+	n.f.mu.Lock()
 	defer n.f.mu.Unlock()
 	peer := n.f.nodes[to]
 	if peer == nil || peer.dead || n.dead || peer.expired || n.expired {
 		return nil, fmt.Errorf("no way from %s to %q", n.id, to)
 	}
 	n.f.opens.Add(1)
+	n.f.dialed[[2]string{n.id, to}]++
 	a, b := newPipe()
 	n.live, peer.live = append(n.live, a), append(peer.live, a)
 	go peer.scheduler.Accept(n.id, b)

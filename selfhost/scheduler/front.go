@@ -105,11 +105,13 @@ func (s *Scheduler) acceptFront(node string, stream Stream, a attachFrame) {
 }
 
 // answerAtOnce answers a gateway without the turn goroutine, which may be waiting for that very
-// gateway, or be asking it. nil: the turn goroutine decides. mu is held.
+// gateway, or be asking it. nil: the turn goroutine decides. An owner always lets it in, also one that is to
+// give the room away: it may be gathering, and lose whom it turns away. Only one that has begun to seal does not any
+// more: who asks then waits, and is sent on to the next owner ([room.handOver]). mu is held.
 func (r *room) answerAtOnce(f *front) []byte {
 	owner := r.s.o.Cluster.Owner(r.id)
 	switch {
-	case r.closing, r.sealing, r.owns && r.moveTo != "", r.asking:
+	case r.closing, r.asking:
 		return refused(abi.CodeRestarting, 20*time.Millisecond)
 	case r.owns:
 		return nil

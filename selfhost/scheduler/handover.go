@@ -16,7 +16,6 @@ func (r *room) seal() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sealing = true
-	r.answerQueue()
 	r.sealBy = r.s.o.Now().Add(sealTimeout)
 	for _, f := range r.fronts {
 		f.send([]byte{frameSeal})
@@ -95,6 +94,7 @@ func (r *room) handOver() {
 		f.send(abi.AppendString([]byte{frameMoved}, to))
 		f.end()
 	}
+	r.answer(appendElsewhere(to, 0)) // those who came during the move
 	r.s.stats.moved.Add(1)
 }
 
