@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -407,17 +408,34 @@ func TestAskedTooLate(t *testing.T) {
 	await(t, func() bool { return f.nodes["b"].scheduler.Rooms() == 0 })
 }
 
-// TestFewMoveAtATime: while the first rooms of many are on their way, the others go on where they are.
+// TestFewMoveAtATime: while the first rooms of many are on their way, the others go on where they are; on their way
+// are those that are being given back, and those that their next owner has not opened yet.
 func TestFewMoveAtATime(t *testing.T) {
+	for _, stage := range []string{"released", "opened"} {
+		t.Run(stage, func(t *testing.T) { fewMoveAtATime(t, stage) })
+	}
+}
+
+func fewMoveAtATime(t *testing.T, stage string) {
 	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	f.nodes["a"].scheduler.Patient()
 	const all, few = 24, 8
-	releasing, goOn := make(chan store.RoomID), make(chan struct{})
-	f.releasing = func(id store.RoomID) {
+	held, goOn := make(chan store.RoomID), make(chan struct{})
+	var moving atomic.Bool
+	hold := func(id store.RoomID) {
+		if !moving.Load() {
+			return
+		}
 		select {
-		case releasing <- id:
+		case held <- id:
 			<-goOn
 		case <-goOn: // also at the end of the nodes
 		}
+	}
+	if stage == "released" {
+		f.releasing = hold
+	} else {
+		f.claiming = func(_ string, id store.RoomID) { hold(id) }
 	}
 	var once sync.Once
 	t.Cleanup(func() { once.Do(func() { close(goOn) }) })
@@ -430,17 +448,18 @@ func TestFewMoveAtATime(t *testing.T) {
 	f.mu.Lock()
 	f.others = "b"
 	f.mu.Unlock()
+	moving.Store(true)
 	f.rebalance()
 	stay := maps.Clone(clients)
 	for range few {
-		delete(stay, <-releasing)
+		delete(stay, <-held)
 	}
 	for _, c := range stay {
 		c.send("count")
 		c.expect("n=1")
 	}
 	select {
-	case <-releasing:
+	case <-held:
 		t.Errorf("more than %d rooms move at a time", few)
 	default:
 	}

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"time"
+
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
@@ -50,6 +52,13 @@ func (s *Scheduler) Knocking(id store.RoomID) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.knocking)
+}
+
+// Patient has the node wait for the next owners of the rooms that it gives back, however long they take.
+func (s *Scheduler) Patient() {
+	s.mover.mu.Lock()
+	defer s.mover.mu.Unlock()
+	s.mover.patience = time.Hour
 }
 
 // Hold stops everything about a room until the function it returns is called.

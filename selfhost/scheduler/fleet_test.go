@@ -33,6 +33,8 @@ type fleet struct {
 	opening sync.Mutex // held while a room changes its owner
 	// releasing, if not nil, is told before a room is given back.
 	releasing func(store.RoomID)
+	// claiming, if not nil, is told before a room is opened.
+	claiming func(node string, id store.RoomID)
 	// dialing, if not nil, is told before a stream is opened.
 	dialing func(from, to string)
 	opens   atomic.Int64 // streams
@@ -331,6 +333,9 @@ func (s sharedStore) Owner(_ context.Context, id store.RoomID) (store.Owner, err
 
 func (s sharedStore) Open(ctx context.Context, id store.RoomID) (store.Room, error) {
 	f := s.n.f
+	if f.claiming != nil {
+		f.claiming(s.n.id, id)
+	}
 	f.opening.Lock()
 	defer f.opening.Unlock()
 	f.mu.Lock()

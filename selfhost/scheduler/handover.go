@@ -83,6 +83,9 @@ func (r *room) handOver() {
 	rows := r.rows
 	r.dropGuest()
 	r.rows = nil
+	if connected { // else nobody waits for it
+		r.s.mover.gives(r.id)
+	}
 	ctx, cancel := context.WithTimeout(r.s.ctx, releaseTimeout)
 	err := release(ctx, rows, connected)
 	cancel()

@@ -259,6 +259,7 @@ func (s *Scheduler) roll(ctx context.Context, node string, id store.RoomID, epoc
 
 // rolled answers a new owner, and sends this node's connections of the room there.
 func (s *Scheduler) rolled(owner string, id store.RoomID, epoch uint64, dead bool) (coming bool) {
+	s.mover.arrived(id)
 	s.mu.Lock()
 	r := s.rooms[id]
 	s.mu.Unlock()
