@@ -67,7 +67,9 @@ type member struct {
 	dead bool
 	// expired: the node is cut off, and the others hold it for dead; it does not know.
 	expired bool
-	live    []*pipe
+	// muted: what it sends is lost on its way.
+	muted atomic.Bool
+	live  []*pipe
 }
 
 func newFleet(t *testing.T, m *rooms.Module, ids ...string) *fleet {
@@ -259,6 +261,7 @@ func (n *member) Open(_ context.Context, to string) (scheduler.Stream, error) {
 	n.f.opens.Add(1)
 	n.f.dialed[[2]string{n.id, to}]++
 	a, b := newPipe()
+	a.lost, b.lost = &n.muted, &peer.muted
 	n.live, peer.live = append(n.live, a), append(peer.live, a)
 	go peer.scheduler.Accept(n.id, b)
 	return a, nil
@@ -270,13 +273,14 @@ type pipe struct {
 	over    chan struct{} // closed when either end has closed
 	ended   *sync.Once
 	closing *sync.Mutex
+	lost    *atomic.Bool // what is sent at this end
 }
 
 func newPipe() (a, b *pipe) {
 	x, y, over := make(chan []byte, 8), make(chan []byte, 8), make(chan struct{})
 	var once sync.Once
 	var mu sync.Mutex
-	return &pipe{x, y, over, &once, &mu}, &pipe{y, x, over, &once, &mu}
+	return &pipe{x, y, over, &once, &mu, nil}, &pipe{y, x, over, &once, &mu, nil}
 }
 
 func (p *pipe) Send(b []byte) error {
@@ -284,6 +288,9 @@ func (p *pipe) Send(b []byte) error {
 	case <-p.over:
 		return io.ErrClosedPipe
 	default:
+	}
+	if p.lost.Load() {
+		return nil
 	}
 	select {
 	case p.out <- slices.Clone(b):

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/oriel-rooms/oriel/rooms"
+	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -61,5 +62,35 @@ func TestAskedWhileItMoves(t *testing.T) {
 	f.awaitOwner(deskOne, "b")
 	if n := f.streams("c", "a"); n != 1 {
 		t.Errorf("a gateway asked the owner before %d times", n)
+	}
+}
+
+// TestKickDiesWithTheOwner: the room closes a connection of another node, and what it says of that is lost with it. The
+// gateway and the next owner agree on who is there, and in the end the connection is in neither.
+func TestKickDiesWithTheOwner(t *testing.T) {
+	for _, next := range []string{"b", "c"} {
+		t.Run("next is "+next, func(t *testing.T) {
+			f := newFleet(t, desks(rooms.Options{}), "a", "b", "c")
+			ann := f.nodes["a"].dial("desk", "one", "ann")
+			ann.expect("welcome ann")
+			bob := f.nodes["b"].dial("desk", "one", "bob")
+			bob.expect("welcome bob")
+			f.nodes["a"].muted.Store(true)
+			ann.send("kick bob")
+			ann.expect("bob left with " + itoa(int(abi.CodeKicked)))
+			f.kill("a")
+			f.place(next, deskOne)
+			if code := bob.closed(); code != abi.CodeRestarting { // as the room's protocol has no resync
+				t.Errorf("bob was told %v", code)
+			}
+			dan := f.nodes["b"].dial("desk", "one", "dan")
+			for dan.receive() != "welcome dan" {
+			}
+			f.awaitOwner(deskOne, next)
+			await(t, func() bool {
+				b, n := f.nodes["b"].scheduler.Counts(deskOne), f.nodes[next].scheduler.Counts(deskOne)
+				return b.Members == 1 && b.Sockets == 1 && b.Table == 1 && n.Table == 1 && n.Model == 1
+			})
+		})
 	}
 }
