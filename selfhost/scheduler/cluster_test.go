@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/scheduler"
@@ -174,6 +176,29 @@ func TestLinkBreaks(t *testing.T) {
 		t.Errorf("bob was told %v", code)
 	}
 	ann.expect("bob left with " + itoa(int(abi.CodeRestarting)))
+}
+
+// TestLinkBringsWhatItLost: what the owner has made of a connection while the link to its gateway was broken is known there
+// once the link is back, and to the next owner.
+func TestLinkBringsWhatItLost(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{Protocols: []string{"again"}}), "a", "b")
+	again := &websocket.DialOptions{Subprotocols: []string{"again"}}
+	ann := f.nodes["a"].dialAs("desk", "one", "ann", again)
+	ann.expect("welcome ann")
+	bob := f.nodes["b"].dialAs("desk", "one", "bob", again)
+	bob.expect("welcome bob")
+	lost := &f.nodes["a"].muted
+	lost.on.Store(true)
+	bob.send("attach new")
+	ann.expect("bob is new")
+	await(t, func() bool { return lost.frames.Load() == 1 })
+	lost.on.Store(false)
+	f.breakLinks("b")
+	bob.expect("resync")
+	f.place("b", deskOne)
+	f.awaitOwner(deskOne, "b")
+	bob.send("memory")
+	bob.expect("memory=1 attachment=new")
 }
 
 // TestGatewayIsAnother: a gateway that has lost its lease comes back as another node, with the

@@ -67,9 +67,8 @@ type member struct {
 	dead bool
 	// expired: the node is cut off, and the others hold it for dead; it does not know.
 	expired bool
-	// muted: what it sends is lost on its way.
-	muted atomic.Bool
-	live  []*pipe
+	muted   mute
+	live    []*pipe
 }
 
 func newFleet(t *testing.T, m *rooms.Module, ids ...string) *fleet {
@@ -105,6 +104,7 @@ func (f *fleet) join(m *rooms.Module, id string, process uint64) *member {
 	}
 	g, err := gateway.New(gateway.Options{
 		Rooms: sched, Process: process,
+		Protocols: map[string]gateway.Protocol{"again": {Resync: []byte("resync"), Encoding: abi.Text}},
 		Admitter: gateway.AdmitFunc(func(_ context.Context, r *http.Request, _ abi.KindOptions, _ string) (gateway.Identity, error) {
 			return gateway.Identity{User: r.URL.Query().Get("user")}, nil
 		}),
@@ -261,10 +261,16 @@ func (n *member) Open(_ context.Context, to string) (scheduler.Stream, error) {
 	n.f.opens.Add(1)
 	n.f.dialed[[2]string{n.id, to}]++
 	a, b := newPipe()
-	a.lost, b.lost = &n.muted, &peer.muted
+	a.muted, b.muted = &n.muted, &peer.muted
 	n.live, peer.live = append(n.live, a), append(peer.live, a)
 	go peer.scheduler.Accept(n.id, b)
 	return a, nil
+}
+
+// A mute has everything that a node sends lost on its way while it is on, and counts the frames.
+type mute struct {
+	on     atomic.Bool
+	frames atomic.Int64
 }
 
 // A pipe is one end of a stream in memory. It holds few frames, as a link's window does.
@@ -273,7 +279,7 @@ type pipe struct {
 	over    chan struct{} // closed when either end has closed
 	ended   *sync.Once
 	closing *sync.Mutex
-	lost    *atomic.Bool // what is sent at this end
+	muted   *mute // of the node at this end
 }
 
 func newPipe() (a, b *pipe) {
@@ -289,7 +295,8 @@ func (p *pipe) Send(b []byte) error {
 		return io.ErrClosedPipe
 	default:
 	}
-	if p.lost.Load() {
+	if p.muted.on.Load() {
+		p.muted.frames.Add(1)
 		return nil
 	}
 	select {

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"sync"
@@ -496,6 +497,20 @@ func (r *room) knock() {
 	}
 }
 
+// changes are the effects that make one state of a connection the other: what was lost with a link.
+func changes(from, to *abi.Connection) (missed []abi.Effect) {
+	if !bytes.Equal(from.Attachment, to.Attachment) {
+		missed = append(missed, &abi.AttachEffect{Connection: to.ID, Data: to.Attachment})
+	}
+	if !slices.Equal(from.Tags, to.Tags) {
+		missed = append(missed, &abi.TagsEffect{Connection: to.ID, Tags: to.Tags})
+	}
+	if from.Muted != to.Muted {
+		missed = append(missed, &abi.MuteEffect{Connection: to.ID, Muted: to.Muted})
+	}
+	return missed
+}
+
 // answer sends everybody who knocks away.
 func (r *room) answer(b []byte) {
 	r.mu.Lock()
@@ -509,7 +524,7 @@ func (r *room) answer(b []byte) {
 }
 
 // attach takes a gateway up. Until the room has started under this ownership, its list says which
-// connections there are; afterwards the room's table does.
+// connections there are, and what they are; afterwards the room's table does.
 func (r *room) attach(f *front) {
 	fresh := r.model == nil
 	r.awaitDelivery() // then the table stands still
@@ -523,14 +538,17 @@ func (r *room) attach(f *front) {
 	for _, c := range f.list {
 		here[c.ID] = true
 		home := r.homes[c.ID]
-		_, known := r.table.Get(c.ID)
+		now, known := r.table.Get(c.ID)
 		// A gateway may be back as another node: it has lost its lease, and its connections are what they were.
 		was := home != nil && (home.node == f.node || home.gone)
 		switch {
-		case fresh && r.sockets[c.ID] == nil && (home == nil || was):
-			r.table.Add(c)
-			r.setHome(c.ID, f)
 		case known && was:
+			r.setHome(c.ID, f)
+			if missed := changes(&c, &now); len(missed) > 0 {
+				f.send(appendTurn(nil, &host.Turn{Decision: true, Effects: missed}))
+			}
+		case fresh && r.sockets[c.ID] == nil && home == nil:
+			r.table.Add(c)
 			r.setHome(c.ID, f)
 		default:
 			f.refuse(c.ID, abi.CodeRestarting, 0)

@@ -75,7 +75,7 @@ func TestKickDiesWithTheOwner(t *testing.T) {
 			ann.expect("welcome ann")
 			bob := f.nodes["b"].dial("desk", "one", "bob")
 			bob.expect("welcome bob")
-			f.nodes["a"].muted.Store(true)
+			f.nodes["a"].muted.on.Store(true)
 			ann.send("kick bob")
 			ann.expect("bob left with " + itoa(int(abi.CodeKicked)))
 			f.kill("a")
