@@ -497,6 +497,33 @@ func fewMoveAtATime(t *testing.T, stage string) {
 	}
 }
 
+// TestPutAwayHoldsNobodyUp: while a node that closes gives a room back to the store, nobody waits for that.
+func TestPutAwayHoldsNobodyUp(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a")
+	n := f.nodes["a"]
+	if status, _ := n.get("desk/one/n"); status != 200 {
+		t.Fatal(status)
+	}
+	var released atomic.Bool
+	f.releasing = func(store.RoomID) {
+		looked := make(chan struct{})
+		go func() {
+			n.scheduler.Where()
+			n.scheduler.Rebalance()
+			close(looked)
+		}()
+		select {
+		case <-looked:
+			released.Store(true)
+		case <-time.After(patience):
+		}
+	}
+	n.stop()
+	if !released.Load() {
+		t.Error("who looks at the room waits until the store has it")
+	}
+}
+
 // TestMoveAsksTheNextOwner: a gateway that was called by one owner looks for the next one where that has moved
 // the room, and not where it was called from.
 func TestMoveAsksTheNextOwner(t *testing.T) {

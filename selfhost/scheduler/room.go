@@ -278,13 +278,16 @@ func (r *room) endRequests() {
 	}
 }
 
-// putAway gives everything back. Nothing of the room runs any more.
+// putAway gives everything back. Nothing of the room runs any more, but other nodes and operators may still ask for it:
+// they do not wait for the store.
 func (r *room) putAway() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.dead = true
 	r.endRequests()
+	r.mu.Unlock()
 	r.release()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.gaveBack()
 	r.disconnect()
 }
