@@ -547,7 +547,7 @@ func (r *room) attach(f *front) {
 			if missed := changes(&c, &now); len(missed) > 0 {
 				f.send(appendTurn(nil, &host.Turn{Decision: true, Effects: missed}))
 			}
-		case fresh && r.sockets[c.ID] == nil && (home == nil || was):
+		case fresh && r.sockets[c.ID] == nil && (home == nil || was) && !slices.Contains(r.closed, c.ID):
 			r.table.Add(c)
 			r.setHome(c.ID, f)
 		default:

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/coder/websocket"
+
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
@@ -62,6 +64,38 @@ func TestAskedWhileItMoves(t *testing.T) {
 	f.awaitOwner(deskOne, "b")
 	if n := f.streams("c", "a"); n != 1 {
 		t.Errorf("a gateway asked the owner before %d times", n)
+	}
+}
+
+// TestBanDiesWithTheOwner: so it is if the connection could go on with the next owner, because its protocol has a resync: the room
+// has written that it is gone.
+func TestBanDiesWithTheOwner(t *testing.T) {
+	for _, next := range []string{"b", "c"} {
+		t.Run("next is "+next, func(t *testing.T) {
+			f := newFleet(t, desks(rooms.Options{Protocols: []string{"again"}}), "a", "b", "c")
+			again := &websocket.DialOptions{Subprotocols: []string{"again"}}
+			ann := f.nodes["a"].dialAs("desk", "one", "ann", again)
+			ann.expect("welcome ann")
+			bob := f.nodes["b"].dialAs("desk", "one", "bob", again)
+			bob.expect("welcome bob")
+			cid := f.nodes["b"].dialAs("desk", "one", "cid", again)
+			cid.expect("welcome cid")
+			f.nodes["a"].muted.on.Store(true)
+			ann.send("ban bob")
+			ann.expect("bob left with " + itoa(int(abi.CodeKicked)))
+			f.kill("a")
+			f.place(next, deskOne)
+			cid.expect("resync")
+			if code := bob.closed(); code != abi.CodeRestarting {
+				t.Errorf("bob was told %v", code)
+			}
+			cid.send("say still here")
+			cid.expect("cid: still here")
+			await(t, func() bool {
+				b, n := f.nodes["b"].scheduler.Counts(deskOne), f.nodes[next].scheduler.Counts(deskOne)
+				return b.Members == 1 && b.Sockets == 1 && b.Table == 1 && n.Table == 1 && n.Model == 1
+			})
+		})
 	}
 }
 

@@ -41,7 +41,9 @@ func (r *room) reset() {
 		r.abandon(lost)
 		return
 	}
-	r.number, r.attempt, r.watchful = state.Number, state.Alarm.Attempt, decodeKept(state.Host).watchful
+	beside := decodeKept(state.Host)
+	r.number, r.attempt, r.watchful = state.Number, state.Alarm.Attempt, beside.watchful
+	r.closed, r.untold = beside.closed, false
 	var events []abi.Event
 	for _, p := range lost {
 		if p.turn.Decision {

@@ -86,6 +86,8 @@ type room struct {
 	attempt       uint64      // of the alarm that is set
 	closes        []abi.Event // close events that could not be run
 	watchful      bool        // the store says that the room watches users
+	closed        []uint64    // the last connections of other nodes that the room has closed
+	untold        bool        // the store does not have the newest of them
 	presenceFails int         // presence events in a row that did not happen
 	durability    abi.Durability
 

@@ -50,6 +50,9 @@ func (d *desk) Message(r *rooms.Room, c *rooms.Connection, m rooms.Message) {
 		r.Broadcast(rooms.Text(c.User() + " is " + rest))
 	case "panic":
 		panic("as asked")
+	case "ban": // a kick that writes
+		r.Storage().Put("banned", []byte(rest))
+		fallthrough
 	case "kick":
 		for o := range r.Connections() {
 			if o.User() == rest {
