@@ -6,8 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
@@ -173,6 +176,29 @@ func TestLinkBreaks(t *testing.T) {
 		t.Errorf("bob was told %v", code)
 	}
 	ann.expect("bob left with " + itoa(int(abi.CodeRestarting)))
+}
+
+// TestLinkBringsWhatItLost: what the owner has made of a connection while the link to its gateway was broken is known there
+// once the link is back, and to the next owner.
+func TestLinkBringsWhatItLost(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{Protocols: []string{"again"}}), "a", "b")
+	again := &websocket.DialOptions{Subprotocols: []string{"again"}}
+	ann := f.nodes["a"].dialAs("desk", "one", "ann", again)
+	ann.expect("welcome ann")
+	bob := f.nodes["b"].dialAs("desk", "one", "bob", again)
+	bob.expect("welcome bob")
+	lost := &f.nodes["a"].muted
+	lost.on.Store(true)
+	bob.send("attach new")
+	ann.expect("bob is new")
+	await(t, func() bool { return lost.frames.Load() == 1 })
+	lost.on.Store(false)
+	f.breakLinks("b")
+	bob.expect("resync")
+	f.place("b", deskOne)
+	f.awaitOwner(deskOne, "b")
+	bob.send("memory")
+	bob.expect("memory=1 attachment=new")
 }
 
 // TestGatewayIsAnother: a gateway that has lost its lease comes back as another node, with the
@@ -407,17 +433,34 @@ func TestAskedTooLate(t *testing.T) {
 	await(t, func() bool { return f.nodes["b"].scheduler.Rooms() == 0 })
 }
 
-// TestFewMoveAtATime: while the first rooms of many are on their way, the others go on where they are.
+// TestFewMoveAtATime: while the first rooms of many are on their way, the others go on where they are; on their way
+// are those that are being given back, and those that their next owner has not opened yet.
 func TestFewMoveAtATime(t *testing.T) {
+	for _, stage := range []string{"released", "opened"} {
+		t.Run(stage, func(t *testing.T) { fewMoveAtATime(t, stage) })
+	}
+}
+
+func fewMoveAtATime(t *testing.T, stage string) {
 	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	f.nodes["a"].scheduler.Patient()
 	const all, few = 24, 8
-	releasing, goOn := make(chan store.RoomID), make(chan struct{})
-	f.releasing = func(id store.RoomID) {
+	held, goOn := make(chan store.RoomID), make(chan struct{})
+	var moving atomic.Bool
+	hold := func(id store.RoomID) {
+		if !moving.Load() {
+			return
+		}
 		select {
-		case releasing <- id:
+		case held <- id:
 			<-goOn
 		case <-goOn: // also at the end of the nodes
 		}
+	}
+	if stage == "released" {
+		f.releasing = hold
+	} else {
+		f.claiming = func(_ string, id store.RoomID) { hold(id) }
 	}
 	var once sync.Once
 	t.Cleanup(func() { once.Do(func() { close(goOn) }) })
@@ -430,17 +473,18 @@ func TestFewMoveAtATime(t *testing.T) {
 	f.mu.Lock()
 	f.others = "b"
 	f.mu.Unlock()
+	moving.Store(true)
 	f.rebalance()
 	stay := maps.Clone(clients)
 	for range few {
-		delete(stay, <-releasing)
+		delete(stay, <-held)
 	}
 	for _, c := range stay {
 		c.send("count")
 		c.expect("n=1")
 	}
 	select {
-	case <-releasing:
+	case <-held:
 		t.Errorf("more than %d rooms move at a time", few)
 	default:
 	}
@@ -450,6 +494,33 @@ func TestFewMoveAtATime(t *testing.T) {
 	}
 	for id := range clients {
 		f.awaitOwner(id, "b")
+	}
+}
+
+// TestPutAwayHoldsNobodyUp: while a node that closes gives a room back to the store, nobody waits for that.
+func TestPutAwayHoldsNobodyUp(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a")
+	n := f.nodes["a"]
+	if status, _ := n.get("desk/one/n"); status != 200 {
+		t.Fatal(status)
+	}
+	var released atomic.Bool
+	f.releasing = func(store.RoomID) {
+		looked := make(chan struct{})
+		go func() {
+			n.scheduler.Where()
+			n.scheduler.Rebalance()
+			close(looked)
+		}()
+		select {
+		case <-looked:
+			released.Store(true)
+		case <-time.After(patience):
+		}
+	}
+	n.stop()
+	if !released.Load() {
+		t.Error("who looks at the room waits until the store has it")
 	}
 }
 

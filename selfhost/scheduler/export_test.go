@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"time"
+
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
@@ -29,6 +31,34 @@ func (s *Scheduler) Counts(id store.RoomID) Counts {
 		c.Model = r.model.Connections().Len()
 	}
 	return c
+}
+
+// Moving reports whether the node is to give the room to another one.
+func (s *Scheduler) Moving(id store.RoomID) bool {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	return r != nil && r.moving()
+}
+
+// Knocking is how many gateways wait to be let in.
+func (s *Scheduler) Knocking(id store.RoomID) int {
+	s.mu.Lock()
+	r := s.rooms[id]
+	s.mu.Unlock()
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.knocking)
+}
+
+// Patient has the node wait for the next owners of the rooms that it gives back, however long they take.
+func (s *Scheduler) Patient() {
+	s.mover.mu.Lock()
+	defer s.mover.mu.Unlock()
+	s.mover.patience = time.Hour
 }
 
 // Hold stops everything about a room until the function it returns is called.

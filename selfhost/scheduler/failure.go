@@ -85,7 +85,7 @@ func (r *room) rejected(x host.Rejection) {
 	switch e := x.Event.(type) {
 	case *abi.ToldEvent:
 		// What is delivered at least once must not make the room trap in every life.
-		r.submit(&host.Turn{Time: uint64(r.s.o.Now().UnixMilli())}, extra{kept: encodeKept(kept{culprits: r.model.Culprits(), watchful: r.watchful})})
+		r.submit(&host.Turn{Time: uint64(r.s.o.Now().UnixMilli())}, extra{kept: r.beside()})
 		r.ack(e)
 	case *abi.AlarmEvent:
 		r.retryAlarm(e)

@@ -33,7 +33,11 @@ type fleet struct {
 	opening sync.Mutex // held while a room changes its owner
 	// releasing, if not nil, is told before a room is given back.
 	releasing func(store.RoomID)
-	opens     atomic.Int64 // streams
+	// claiming, if not nil, is told before a room is opened.
+	claiming func(node string, id store.RoomID)
+	// dialing, if not nil, is told before a stream is opened.
+	dialing func(from, to string)
+	opens   atomic.Int64 // streams
 
 	mu     sync.Mutex // guards the fields below
 	nodes  map[string]*member
@@ -42,6 +46,7 @@ type fleet struct {
 	owners map[store.RoomID]*owned
 	epochs map[store.RoomID]uint64
 	left   map[store.RoomID]store.Left
+	dialed map[[2]string]int // streams from one node to another
 }
 
 // owned is a room in the hands of one node.
@@ -62,6 +67,7 @@ type member struct {
 	dead bool
 	// expired: the node is cut off, and the others hold it for dead; it does not know.
 	expired bool
+	muted   mute
 	live    []*pipe
 }
 
@@ -71,7 +77,7 @@ func newFleet(t *testing.T, m *rooms.Module, ids ...string) *fleet {
 
 func newFleetWith(t *testing.T, m *rooms.Module, users *census, ids ...string) *fleet {
 	f := &fleet{t: t, users: users, nodes: make(map[string]*member), ring: make(map[store.RoomID]string), others: ids[0],
-		owners: make(map[store.RoomID]*owned), epochs: make(map[store.RoomID]uint64), left: make(map[store.RoomID]store.Left)}
+		owners: make(map[store.RoomID]*owned), epochs: make(map[store.RoomID]uint64), left: make(map[store.RoomID]store.Left), dialed: make(map[[2]string]int)}
 	var err error
 	f.inner, err = pebble.OpenMemory(pebble.Options{Fault: func(store.RoomID, uint64) error {
 		if f.fail.Load() {
@@ -98,6 +104,7 @@ func (f *fleet) join(m *rooms.Module, id string, process uint64) *member {
 	}
 	g, err := gateway.New(gateway.Options{
 		Rooms: sched, Process: process,
+		Protocols: map[string]gateway.Protocol{"again": {Resync: []byte("resync"), Encoding: abi.Text}},
 		Admitter: gateway.AdmitFunc(func(_ context.Context, r *http.Request, _ abi.KindOptions, _ string) (gateway.Identity, error) {
 			return gateway.Identity{User: r.URL.Query().Get("user")}, nil
 		}),
@@ -186,6 +193,20 @@ func (f *fleet) breakLinks(id string) {
 	}
 }
 
+// watch has every stream that is about to be opened told from now on.
+func (f *fleet) watch(dialing func(from, to string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dialing, f.dialed = dialing, make(map[[2]string]int)
+}
+
+// streams is how many one node has opened to another since [fleet.watch].
+func (f *fleet) streams(from, to string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dialed[[2]string{from, to}]
+}
+
 func (f *fleet) owner(id store.RoomID) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -226,16 +247,30 @@ func (n *member) Peers() (ids []string) {
 
 func (n *member) Open(_ context.Context, to string) (scheduler.Stream, error) {
 	n.f.mu.Lock()
+	dialing := n.f.dialing
+	n.f.mu.Unlock()
+	if dialing != nil {
+		dialing(n.id, to)
+	}
+	n.f.mu.Lock()
 	defer n.f.mu.Unlock()
 	peer := n.f.nodes[to]
 	if peer == nil || peer.dead || n.dead || peer.expired || n.expired {
 		return nil, fmt.Errorf("no way from %s to %q", n.id, to)
 	}
 	n.f.opens.Add(1)
+	n.f.dialed[[2]string{n.id, to}]++
 	a, b := newPipe()
+	a.muted, b.muted = &n.muted, &peer.muted
 	n.live, peer.live = append(n.live, a), append(peer.live, a)
 	go peer.scheduler.Accept(n.id, b)
 	return a, nil
+}
+
+// A mute has everything that a node sends lost on its way while it is on, and counts the frames.
+type mute struct {
+	on     atomic.Bool
+	frames atomic.Int64
 }
 
 // A pipe is one end of a stream in memory. It holds few frames, as a link's window does.
@@ -244,13 +279,14 @@ type pipe struct {
 	over    chan struct{} // closed when either end has closed
 	ended   *sync.Once
 	closing *sync.Mutex
+	muted   *mute // of the node at this end
 }
 
 func newPipe() (a, b *pipe) {
 	x, y, over := make(chan []byte, 8), make(chan []byte, 8), make(chan struct{})
 	var once sync.Once
 	var mu sync.Mutex
-	return &pipe{x, y, over, &once, &mu}, &pipe{y, x, over, &once, &mu}
+	return &pipe{x, y, over, &once, &mu, nil}, &pipe{y, x, over, &once, &mu, nil}
 }
 
 func (p *pipe) Send(b []byte) error {
@@ -258,6 +294,10 @@ func (p *pipe) Send(b []byte) error {
 	case <-p.over:
 		return io.ErrClosedPipe
 	default:
+	}
+	if p.muted.on.Load() {
+		p.muted.frames.Add(1)
+		return nil
 	}
 	select {
 	case p.out <- slices.Clone(b):
@@ -307,6 +347,9 @@ func (s sharedStore) Owner(_ context.Context, id store.RoomID) (store.Owner, err
 
 func (s sharedStore) Open(ctx context.Context, id store.RoomID) (store.Room, error) {
 	f := s.n.f
+	if f.claiming != nil {
+		f.claiming(s.n.id, id)
+	}
 	f.opening.Lock()
 	defer f.opening.Unlock()
 	f.mu.Lock()

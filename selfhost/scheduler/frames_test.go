@@ -105,3 +105,27 @@ func TestForeignFrames(t *testing.T) {
 		}
 	}
 }
+
+// TestChanges: the effects that a gateway hears after its link was broken make its view of a connection the owner's.
+func TestChanges(t *testing.T) {
+	was := abi.Connection{ID: 7, Attachment: []byte("a"), Tags: []string{"t"}, Muted: true}
+	for name, now := range map[string]abi.Connection{
+		"the same":   was,
+		"attachment": {ID: 7, Attachment: []byte("b"), Tags: []string{"t"}, Muted: true},
+		"tags":       {ID: 7, Attachment: []byte("a"), Tags: []string{"t", "u"}, Muted: true},
+		"all":        {ID: 7},
+	} {
+		var gateway host.Table
+		gateway.Add(was)
+		missed := changes(&was, &now)
+		turn, err := decodeTurn(appendTurn(nil, &host.Turn{Decision: true, Effects: missed})[1:])
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		gateway.Deliver(turn, func(abi.Effect) {})
+		got, _ := gateway.Get(7)
+		if (len(missed) == 0) != (name == "the same") || len(changes(&got, &now)) != 0 {
+			t.Errorf("%s: after %v the gateway has %+v", name, missed, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"sync"
@@ -105,11 +106,13 @@ func (s *Scheduler) acceptFront(node string, stream Stream, a attachFrame) {
 }
 
 // answerAtOnce answers a gateway without the turn goroutine, which may be waiting for that very
-// gateway, or be asking it. nil: the turn goroutine decides. mu is held.
+// gateway, or be asking it. nil: the turn goroutine decides. An owner always lets it in, also one that is to
+// give the room away: it may be gathering, and lose whom it turns away. Only one that has begun to seal does not any
+// more: who asks then waits, and is sent on to the next owner ([room.handOver]). mu is held.
 func (r *room) answerAtOnce(f *front) []byte {
 	owner := r.s.o.Cluster.Owner(r.id)
 	switch {
-	case r.closing, r.sealing, r.owns && r.moveTo != "", r.asking:
+	case r.closing, r.asking:
 		return refused(abi.CodeRestarting, 20*time.Millisecond)
 	case r.owns:
 		return nil
@@ -494,6 +497,20 @@ func (r *room) knock() {
 	}
 }
 
+// changes are the effects that make one state of a connection the other: what was lost with a link.
+func changes(from, to *abi.Connection) (missed []abi.Effect) {
+	if !bytes.Equal(from.Attachment, to.Attachment) {
+		missed = append(missed, &abi.AttachEffect{Connection: to.ID, Data: to.Attachment})
+	}
+	if !slices.Equal(from.Tags, to.Tags) {
+		missed = append(missed, &abi.TagsEffect{Connection: to.ID, Tags: to.Tags})
+	}
+	if from.Muted != to.Muted {
+		missed = append(missed, &abi.MuteEffect{Connection: to.ID, Muted: to.Muted})
+	}
+	return missed
+}
+
 // answer sends everybody who knocks away.
 func (r *room) answer(b []byte) {
 	r.mu.Lock()
@@ -507,7 +524,7 @@ func (r *room) answer(b []byte) {
 }
 
 // attach takes a gateway up. Until the room has started under this ownership, its list says which
-// connections there are; afterwards the room's table does.
+// connections there are, and what they are; afterwards the room's table does.
 func (r *room) attach(f *front) {
 	fresh := r.model == nil
 	r.awaitDelivery() // then the table stands still
@@ -521,14 +538,17 @@ func (r *room) attach(f *front) {
 	for _, c := range f.list {
 		here[c.ID] = true
 		home := r.homes[c.ID]
-		_, known := r.table.Get(c.ID)
+		now, known := r.table.Get(c.ID)
 		// A gateway may be back as another node: it has lost its lease, and its connections are what they were.
 		was := home != nil && (home.node == f.node || home.gone)
 		switch {
-		case fresh && r.sockets[c.ID] == nil && (home == nil || was):
-			r.table.Add(c)
-			r.setHome(c.ID, f)
 		case known && was:
+			r.setHome(c.ID, f)
+			if missed := changes(&c, &now); len(missed) > 0 {
+				f.send(appendTurn(nil, &host.Turn{Decision: true, Effects: missed}))
+			}
+		case fresh && r.sockets[c.ID] == nil && (home == nil || was) && !slices.Contains(r.closed, c.ID):
+			r.table.Add(c)
 			r.setHome(c.ID, f)
 		default:
 			f.refuse(c.ID, abi.CodeRestarting, 0)

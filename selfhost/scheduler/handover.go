@@ -16,7 +16,6 @@ func (r *room) seal() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sealing = true
-	r.answerQueue()
 	r.sealBy = r.s.o.Now().Add(sealTimeout)
 	for _, f := range r.fronts {
 		f.send([]byte{frameSeal})
@@ -84,6 +83,9 @@ func (r *room) handOver() {
 	rows := r.rows
 	r.dropGuest()
 	r.rows = nil
+	if connected { // else nobody waits for it
+		r.s.mover.gives(r.id)
+	}
 	ctx, cancel := context.WithTimeout(r.s.ctx, releaseTimeout)
 	err := release(ctx, rows, connected)
 	cancel()
@@ -95,6 +97,7 @@ func (r *room) handOver() {
 		f.send(abi.AppendString([]byte{frameMoved}, to))
 		f.end()
 	}
+	r.answer(appendElsewhere(to, 0)) // those who came during the move
 	r.s.stats.moved.Add(1)
 }
 

@@ -120,10 +120,13 @@ type client struct {
 	ws *websocket.Conn
 }
 
-func (n *node) dial(kind, room, user string) *client {
+func (n *node) dial(kind, room, user string) *client { return n.dialAs(kind, room, user, nil) }
+
+// dialAs speaks a subprotocol.
+func (n *node) dialAs(kind, room, user string, o *websocket.DialOptions) *client {
 	n.t.Helper()
 	url := "ws" + strings.TrimPrefix(n.url, "http") + gateway.Prefix + kind + "/" + room + "?user=" + user
-	ws, _, err := websocket.Dial(deadline(n.t), url, nil)
+	ws, _, err := websocket.Dial(deadline(n.t), url, o)
 	if err != nil {
 		n.t.Fatal(err)
 	}

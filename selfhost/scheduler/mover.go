@@ -4,10 +4,13 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
 // A mover hands over the rooms that the ring gives to other nodes, a few at a time. A room stands still
-// from its seal until its next owner has opened it; if all did so together, each would wait for all.
+// from its seal until its next owner has opened it; if all did so together, each would wait for all. So one that has been
+// given back is still on its way until its next owner asks for its connections ([Scheduler.rolled]).
 type mover struct {
 	s *Scheduler
 	// changed gets a token when a room has left, or there may be others to move.
@@ -17,6 +20,9 @@ type mover struct {
 	waiting []*room
 	limit   int // of those that move
 	running bool
+	// sent are rooms with connections that were given back; patience bounds how long they are waited for.
+	sent     map[store.RoomID]bool
+	patience time.Duration
 }
 
 const (
@@ -26,9 +32,13 @@ const (
 	movingShare = 64
 	// moverPatience is when a mover looks again by itself.
 	moverPatience = time.Second
+	// arrivalPatience is how long a room that was given back counts if its next owner is not heard of.
+	arrivalPatience = 250 * time.Millisecond
 )
 
-func newMover(s *Scheduler) *mover { return &mover{s: s, changed: make(chan struct{}, 1)} }
+func newMover(s *Scheduler) *mover {
+	return &mover{s: s, changed: make(chan struct{}, 1), sent: make(map[store.RoomID]bool), patience: arrivalPatience}
+}
 
 // set replaces the rooms that wait.
 func (m *mover) set(rooms []*room) {
@@ -56,11 +66,35 @@ func (m *mover) tick() {
 	}
 }
 
+// gives notes that a room with connections is about to be given back. A room's mu may be held.
+func (m *mover) gives(id store.RoomID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sent[id] = true
+	time.AfterFunc(m.patience, func() { m.arrived(id) })
+}
+
+// arrived notes that the next owner has a room, or that it is not waited for any more.
+func (m *mover) arrived(id store.RoomID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sent[id] {
+		delete(m.sent, id)
+		m.tick()
+	}
+}
+
+func (m *mover) underway(id store.RoomID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sent[id]
+}
+
 func (m *mover) run() {
 	defer m.s.links.Done()
 	var moving []*room
 	for {
-		moving = slices.DeleteFunc(moving, func(r *room) bool { return !r.moving() })
+		moving = slices.DeleteFunc(moving, func(r *room) bool { return !r.moving() && !m.underway(r.id) })
 		next, done := m.take(len(moving))
 		if done {
 			return

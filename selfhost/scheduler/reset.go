@@ -41,8 +41,10 @@ func (r *room) reset() {
 		r.abandon(lost)
 		return
 	}
+	beside := decodeKept(state.Host)
 	r.number, r.attempt = state.Number, state.Alarm.Attempt
-	r.watchful, r.revives = decodeKept(state.Host).watchful, true
+	r.watchful, r.revives = beside.watchful, true
+	r.closed, r.untold = beside.closed, false
 	var events []abi.Event
 	for _, p := range lost {
 		if p.turn.Decision {

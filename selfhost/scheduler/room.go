@@ -87,6 +87,8 @@ type room struct {
 	closes        []abi.Event // close events that could not be run
 	watchful      bool        // the store says that the room watches users
 	revives       bool        // it may have to be started, because nothing is watched for it
+	closed        []uint64    // the last connections of other nodes that the room has closed
+	untold        bool        // the store does not have the newest of them
 	presenceFails int         // presence events in a row that did not happen
 	durability    abi.Durability
 
@@ -279,13 +281,16 @@ func (r *room) endRequests() {
 	}
 }
 
-// putAway gives everything back. Nothing of the room runs any more.
+// putAway gives everything back. Nothing of the room runs any more, but other nodes and operators may still ask for it:
+// they do not wait for the store.
 func (r *room) putAway() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.dead = true
 	r.endRequests()
+	r.mu.Unlock()
 	r.release()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.gaveBack()
 	r.disconnect()
 }

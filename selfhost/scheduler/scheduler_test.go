@@ -45,8 +45,14 @@ func (d *desk) Message(r *rooms.Room, c *rooms.Connection, m rooms.Message) {
 		c.Send(rooms.Text("n=" + strconv.Itoa(n+1)))
 	case "memory":
 		c.Send(rooms.Text(fmt.Sprintf("memory=%d attachment=%s", d.inMemory, c.Attachment())))
+	case "attach": // what is kept beside the connection
+		c.Attach([]byte(rest))
+		r.Broadcast(rooms.Text(c.User() + " is " + rest))
 	case "panic":
 		panic("as asked")
+	case "ban": // a kick that writes
+		r.Storage().Put("banned", []byte(rest))
+		fallthrough
 	case "kick":
 		for o := range r.Connections() {
 			if o.User() == rest {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/selfhost/gateway"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -152,6 +153,8 @@ func (r *room) openHere() error {
 	r.outbox = false
 	r.moveTo, r.called = "", ""
 	r.mu.Unlock()
+	r.closed, r.untold = decodeKept(state.Host).closed, false
+	r.dropClosed()
 	r.s.stats.owned.Add(1)
 	r.s.stats.taken.Add(1)
 	if !r.s.o.Cluster.Certain() { // nobody else gives up what was taken this late
@@ -174,6 +177,19 @@ func (r *room) openHere() error {
 		r.mu.Unlock()
 	}
 	return nil
+}
+
+// dropClosed ends this node's connections that the room has closed under its owner before, which could not say so any more.
+// Why they were closed is not known: they come back, and the room decides.
+func (r *room) dropClosed() {
+	for _, id := range r.closed {
+		r.table.Remove(id)
+		if c := r.sockets[id]; c != nil {
+			delete(r.sockets, id)
+			r.left([]*gateway.Connection{c})
+			refuse(c, abi.CodeRestarting, 0)
+		}
+	}
 }
 
 // recordedHere reports, with nil, that the record of the room names this node.
@@ -259,6 +275,7 @@ func (s *Scheduler) roll(ctx context.Context, node string, id store.RoomID, epoc
 
 // rolled answers a new owner, and sends this node's connections of the room there.
 func (s *Scheduler) rolled(owner string, id store.RoomID, epoch uint64, dead bool) (coming bool) {
+	s.mover.arrived(id)
 	s.mu.Lock()
 	r := s.rooms[id]
 	s.mu.Unlock()

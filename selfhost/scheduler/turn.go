@@ -101,6 +101,7 @@ func (r *room) took(result host.Result) {
 		if t.Durable() {
 			x.outboxDone = r.takeDone()
 		}
+		r.keepClosed(t, &x)
 		if i == len(result.Turns)-1 && !t.Decision {
 			r.keepWatchful(&x)
 		}

@@ -148,6 +148,6 @@ func (r *room) revive() {
 func (r *room) keepWatchful(x *extra) {
 	if watchful := r.model.Watches() > 0; watchful != r.watchful && r.model.Started() && !r.s.o.Store.Away() {
 		r.watchful = watchful
-		x.kept = encodeKept(kept{culprits: r.model.Culprits(), watchful: watchful})
+		x.kept = r.beside()
 	}
 }
