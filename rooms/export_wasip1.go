@@ -10,13 +10,13 @@ import (
 // This file is the guest's side of ABI.md for Go: the exports that a host calls and the
 // imports that a room's reads become. It is built for WebAssembly only.
 
-//go:wasmimport oriel_room_v0 storage_get
+//go:wasmimport oriel_room_v1 storage_get
 func storageGet(key unsafe.Pointer, keyLen uint32, dst unsafe.Pointer, dstCap uint32) int32
 
-//go:wasmimport oriel_room_v0 storage_list
+//go:wasmimport oriel_room_v1 storage_list
 func storageList(request unsafe.Pointer, requestLen uint32, dst unsafe.Pointer, dstCap uint32) int32
 
-//go:wasmimport oriel_room_v0 log
+//go:wasmimport oriel_room_v1 log
 func hostLog(level int32, line unsafe.Pointer, n uint32)
 
 // guest is the memory's one instance: an export has no receiver to keep it in.

@@ -18,7 +18,7 @@ package abi
 // ImportModule is the name of the WebAssembly import module that a room's guest
 // imports the host's functions from. It is the ABI's version: a host derives the
 // version from a module's imports and from nothing else.
-const ImportModule = "oriel_room_v0"
+const ImportModule = "oriel_room_v1"
 
 // Names of a guest's exports. ABI.md gives their signatures.
 const (

@@ -17,13 +17,13 @@ import (
 	"github.com/oriel-rooms/oriel/rooms/abi"
 )
 
-//go:wasmimport oriel_room_v0 storage_get
+//go:wasmimport oriel_room_v1 storage_get
 func storageGet(key unsafe.Pointer, keyLen uint32, dst unsafe.Pointer, dstCap uint32) int32
 
-//go:wasmimport oriel_room_v0 storage_list
+//go:wasmimport oriel_room_v1 storage_list
 func storageList(request unsafe.Pointer, requestLen uint32, dst unsafe.Pointer, dstCap uint32) int32
 
-//go:wasmimport oriel_room_v0 log
+//go:wasmimport oriel_room_v1 log
 func hostLog(level int32, text unsafe.Pointer, length uint32)
 
 var (
