@@ -10,7 +10,7 @@
 //
 // # What Redis must be
 //
-// Redis 6.2 or later, or Valkey: one server, a master with Sentinels, or a Redis Cluster. TLS with
+// Redis 6.2 or later, or Valkey (the tests run with 7.0): one server, a master with Sentinels, or a Redis Cluster. TLS with
 // rediss:// URLs. A user limited by ACL needs the keys <prefix>:* and these commands:
 //
 //	connecting    hello auth select ping time info; in a Cluster: cluster|slots command
