@@ -26,12 +26,12 @@ type room struct {
 	dead    bool          // put away: ask the scheduler again
 	closing bool          // the scheduler closes: take nothing but what must not be lost
 	renew   bool          // a new version of the module waits
+	outbox  bool          // the outbox of an earlier life has been read
 	joining map[uint64]*gateway.Connection
 	members int // connections whose close event is not in the mailbox yet
 	answers map[uint64]chan<- *abi.RespondEffect
 	acks    map[*abi.ToldEvent]func()
 	done    []uint64 // outbox rows whose removal is to be committed
-	outbox  bool     // the outbox of an earlier life has been read
 	retryAt time.Time
 	// forgetAt is how long a room that does not start is kept, so that who comes meanwhile
 	// meets its back-off, and who comes right after it the next, longer one.
@@ -42,27 +42,27 @@ type room struct {
 
 	presenceWaits bool // a presence event is in the mailbox, or comes after a while
 	retell        bool // the room has to be told of everybody whom it watches
+	notifying     bool // the goroutine that delivers notices is there
+	delivering    bool // the delivery goroutine is there
+	void          bool // a commit failed: nothing is delivered until the turn goroutine has reset
 	notices       []*abi.NotifyEffect
 	noticeBytes   int
-	notifying     bool // the goroutine that delivers notices is there
 
-	pending    []*pendingTurn // submitted, not delivered, in turn order
-	delivering bool           // the delivery goroutine is there
-	void       bool           // a commit failed: nothing is delivered until the turn goroutine has reset
-	voids      int            // resets since a turn became durable
-	answered   chan struct{}  // gets a token at every answer; the turn goroutine waits on it
+	pending  []*pendingTurn // submitted, not delivered, in turn order
+	voids    int            // resets since a turn became durable
+	answered chan struct{}  // gets a token at every answer; the turn goroutine waits on it
 
 	// Of a room between nodes ([Cluster]); guarded by mu.
 	owns      bool   // the store's record names this node; rows is set
+	recorded  bool   // hint is what the store's record says
+	asking    bool   // another node is being asked for the room
+	sealing   bool   // it is about to move
+	abandoned bool   // the ownership is lost
 	away      *away  // the room runs on another node
 	hint      string // the node to try first, "" for the ring's
-	recorded  bool   // hint is what the store's record says
 	called    string // the new owner that has asked for this node's connections
-	asking    bool   // another node is being asked for the room
 	moveTo    string // the ring gives the room to this node now
-	sealing   bool   // it is about to move
 	sealBy    time.Time
-	abandoned bool              // the ownership is lost
 	epoch     uint64            // the newest that was heard of
 	knocking  []*front          // gateways that want to be attached
 	fronts    map[string]*front // attached gateways, by node
@@ -74,23 +74,23 @@ type room struct {
 	nudged    chan struct{}     // gets a token when who waits for an owner should look again
 
 	// Of the turn goroutine.
-	gap      bool // something may not have reached this node's connections
-	model    *host.Room
-	rows     store.Room
-	guest    Guest
-	number   uint64
-	failures int
+	gap        bool // something may not have reached this node's connections
+	watchful   bool // the store says that the room watches users
+	revives    bool // it may have to be started, because nothing is watched for it
+	untold     bool // the store does not have the newest of closed
+	durability abi.Durability
+	model      *host.Room
+	rows       store.Room
+	guest      Guest
+	number     uint64
+	failures   int
 	// trapLogged is when a trap was last written to the log, trapsUnlogged how many were not since.
 	trapLogged    time.Time
 	trapsUnlogged int
 	attempt       uint64      // of the alarm that is set
 	closes        []abi.Event // close events that could not be run
-	watchful      bool        // the store says that the room watches users
-	revives       bool        // it may have to be started, because nothing is watched for it
 	closed        []uint64    // the last connections of other nodes that the room has closed
-	untold        bool        // the store does not have the newest of them
 	presenceFails int         // presence events in a row that did not happen
-	durability    abi.Durability
 
 	watched watching
 

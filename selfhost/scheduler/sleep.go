@@ -22,6 +22,7 @@ func (r *room) retire() bool {
 		return true
 	}
 	if r.model != nil && r.model.Started() {
+		r.shed()
 		r.mu.Unlock()
 		r.model.Sleep()
 		r.s.stats.awake.Add(-1)
@@ -47,6 +48,26 @@ func (r *room) retire() bool {
 	}
 	r.mu.Unlock()
 	return r.leave()
+}
+
+// shed gives up what an idle room needs again only when it works: there may be very many that sleep. mu is held.
+func (r *room) shed() {
+	if len(r.mailbox) == 0 {
+		r.mailbox = nil
+	}
+	if len(r.joining) == 0 {
+		r.joining = nil
+	}
+	if len(r.answers) == 0 {
+		r.answers = nil
+	}
+	if len(r.acks) == 0 {
+		r.acks = nil
+	}
+	if len(r.notices) == 0 {
+		r.notices = nil
+	}
+	r.pending = nil // busy otherwise
 }
 
 // leave takes a room without connections and work out of the scheduler. Only the turn goroutine

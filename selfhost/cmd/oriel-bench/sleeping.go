@@ -87,6 +87,7 @@ func asleep(ctx context.Context, binary []byte, dir string, connections int, roo
 // held is the heap after a collection with the memory of rooms, and the latter alone.
 func held() (total, rooms int64, err error) {
 	goruntime.GC()
+	goruntime.GC() // what finalizers and pools held goes later
 	debug.FreeOSMemory()
 	var s goruntime.MemStats
 	goruntime.ReadMemStats(&s)
