@@ -11,13 +11,13 @@ import (
 // deliverTurn lets one durable turn's effects out. It runs on the delivery goroutine.
 func (r *room) deliverTurn(p *pendingTurn) {
 	t := p.turn
+	if r.s.o.Cluster != nil {
+		r.deliverFar(t) // before those of this node: the others then write to theirs at the same time
+	}
 	for _, e := range t.Events {
 		r.arrive(e)
 	}
 	r.fanOut(t)
-	if r.s.o.Cluster != nil {
-		r.deliverFar(t)
-	}
 	for _, e := range t.Events {
 		r.depart(e)
 	}

@@ -333,8 +333,16 @@ func (f *front) unanswered(id uint64) {
 	}}}))
 }
 
+// connects reports whether a connection comes with the turn.
+func connects(t *host.Turn, id uint64) bool {
+	return slices.ContainsFunc(t.Events, func(e abi.Event) bool {
+		c, ok := e.(*abi.ConnectEvent)
+		return ok && c.Connection.ID == id
+	})
+}
+
 // deliverFar sends each gateway what it has to hear of a turn. It runs on the delivery goroutine,
-// after the turn has been let out here.
+// when the table does not have the turn yet.
 func (r *room) deliverFar(t *host.Turn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -379,7 +387,7 @@ func (r *room) deliverFar(t *host.Turn) {
 			id = e.Connection
 		case *abi.CloseEffect:
 			id = e.Connection
-			if _, known := r.table.Get(id); !known { // refused: no close event follows
+			if _, known := r.table.Get(id); !known && !connects(t, id) { // refused: no close event follows
 				ended = append(ended, id)
 			}
 		case *abi.AttachEffect:

@@ -37,6 +37,9 @@ func broadcast(ctx context.Context, f *fleet, members int) error {
 		if err := three.grow(f, n, f.nodes); err != nil {
 			return err
 		}
+		if err := three.settle(ctx); err != nil {
+			return err
+		}
 		perMessage, err := three.linkBytes(ctx, f)
 		if err != nil {
 			return err
@@ -44,6 +47,9 @@ func broadcast(ctx context.Context, f *fleet, members int) error {
 		figure(fmt.Sprintf("link_bytes_per_message_%d_members", n), perMessage, "bytes")
 	}
 	if err := one.grow(f, members, []*peer{one.owner}); err != nil {
+		return err
+	}
+	if err := one.settle(ctx); err != nil {
 		return err
 	}
 	var first, all, last [2][]time.Duration
@@ -136,7 +142,28 @@ func (a *audience) grow(f *fleet, n int, nodes []*peer) error {
 		return err
 	}
 	a.members = append(a.members, fresh...)
-	time.Sleep(time.Second) // counts of members go out every quarter of a second
+	return nil
+}
+
+// settle waits until nothing more crosses from the owner: how many members there are goes out every quarter of a
+// second, and at first their hellos wait in line.
+func (a *audience) settle(ctx context.Context) error {
+	const quiet = time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	last, since := -1.0, time.Now()
+	for time.Since(since) < quiet {
+		sent, err := a.owner.figure(ctx, "oriel_cluster_sent_bytes_total")
+		if err != nil {
+			return err
+		}
+		if sent != last {
+			last, since = sent, time.Now()
+		}
+		<-tick.C
+	}
 	return nil
 }
 
@@ -146,10 +173,14 @@ func (a *audience) join(f *fleet, m *peer, i int) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	arrived, err := newArrival(c.(*net.TCPConn))
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(c, "GET /v1/rooms/chat/%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: %s\r\nAuthorization: Bearer %s\r\n\r\n",
 		a.room, m.addr, protocol.SubprotocolJSON, f.token("user-"+strconv.Itoa(i)))
-	r := bufio.NewReaderSize(c, 1024)
+	r := bufio.NewReaderSize(arrived, 1024)
 	res, err := http.ReadResponse(r, nil)
 	if err != nil {
 		return nil, err
@@ -176,7 +207,7 @@ func (a *audience) join(f *fleet, m *peer, i int) (net.Conn, error) {
 				return
 			}
 			if now := a.now.Load(); now != nil && i < len(now.got) && bytes.Contains(b, []byte(now.text)) {
-				now.got[i] = time.Since(now.sent)
+				now.got[i] = arrived.last.Sub(now.sent)
 				if now.left.Add(-1) == 0 {
 					close(now.done)
 				}
@@ -194,7 +225,7 @@ func (a *audience) publish(ctx context.Context) ([]time.Duration, error) {
 	now := &round{text: fmt.Sprintf(`"text":"message %06d`, a.sent), got: make([]time.Duration, len(a.members)), done: make(chan struct{})}
 	now.left.Store(int64(len(a.members)))
 	a.now.Store(now)
-	now.sent = time.Now()
+	now.sent = time.Now().Round(0) // the kernel's times are of the wall clock too
 	if _, err := a.publisher.Publish(ctx, "message", protocol.JSONPayload(`{`+now.text+` of about the length that people write"}`)); err != nil {
 		return nil, err
 	}
