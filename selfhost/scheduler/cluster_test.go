@@ -351,6 +351,23 @@ func TestKickedElsewhere(t *testing.T) {
 	})
 }
 
+// TestRefusedElsewhere: nor of one that the room refuses.
+func TestRefusedElsewhere(t *testing.T) {
+	f := newFleet(t, desks(rooms.Options{}), "a", "b")
+	ann := f.nodes["a"].dial("desk", "one", "ann")
+	ann.expect("welcome ann")
+	bob := f.nodes["b"].dial("desk", "one", "bob")
+	bob.expect("welcome bob")
+	mallory := f.nodes["b"].dial("desk", "one", "mallory")
+	if code := mallory.closed(); code != abi.CodeForbidden {
+		t.Errorf("mallory was told %v", code)
+	}
+	await(t, func() bool {
+		b, a := f.nodes["b"].scheduler.Counts(deskOne), f.nodes["a"].scheduler.Counts(deskOne)
+		return b.Sockets == 1 && b.Table == 1 && a.Homes == 1 && a.Table == 2
+	})
+}
+
 // TestLeavesWhileTheOwnerDies: a client whose close goes down with the owner is no member of the next.
 func TestLeavesWhileTheOwnerDies(t *testing.T) {
 	f := newFleet(t, desks(rooms.Options{}), "a", "b", "c")
