@@ -56,9 +56,12 @@ const nobody: Visit = {
   id: "0",
 };
 
-/** The header's value. */
+/** What a header does not hold as it is: anything but printable ASCII. */
+const beyond = /[^ -~]/g;
+
+/** The header's value: JSON in ASCII. */
 export function visitValue(v: Partial<Visit>): string {
-  return encodeURIComponent(JSON.stringify(v));
+  return JSON.stringify(v).replace(beyond, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Reads the header; undefined if it is missing or not a visit. */
@@ -66,7 +69,7 @@ export function visitOf(headers: Headers): Visit | undefined {
   const value = headers.get(visitHeader);
   if (value === null) return undefined;
   try {
-    return visitFrom(JSON.parse(decodeURIComponent(value)));
+    return visitFrom(JSON.parse(value));
   } catch {
     return undefined;
   }
