@@ -56,8 +56,11 @@ const nobody: Visit = {
   id: "0",
 };
 
-/** What a header does not hold as it is: anything but printable ASCII. */
-const beyond = /[^ -~]/g;
+/**
+ * What a header does not hold as it is: anything but printable ASCII. And percent signs, because objects of a version before
+ * this one, which run on for a while after a deployment, decode them.
+ */
+const beyond = /[^ -$&-~]/g;
 
 /** The header's value: JSON in ASCII. */
 export function visitValue(v: Partial<Visit>): string {

@@ -36,7 +36,7 @@ const fields = [
 ];
 
 /** The size of the inbox that is kept, in bytes: most questions fit. */
-const inboxSize = 8 << 10;
+const inboxSize = 16 << 10;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -46,7 +46,7 @@ class Instance {
   readonly #go = new Go();
   readonly #memory: WebAssembly.Memory;
   readonly #inbox: (size: number) => number;
-  /** Where questions go that are not too large. A call less for each of them. */
+  /** The kept inbox, so that most questions are one call; 0: it has to be asked for. */
   #place = 0;
   readonly #answer: (size: number) => bigint;
 
@@ -76,7 +76,7 @@ class Instance {
 
   #askMuch(question: Uint8Array): string | undefined {
     const place = this.#inbox(question.length) >>> 0;
-    this.#place = 0; // that was the last one's
+    this.#place = 0; // Go reads from the newest inbox: in the old one it would not see the next question
     if (place === 0) return undefined;
     new Uint8Array(this.#memory.buffer, place, question.length).set(question);
     return this.#read(this.#answer(question.length));

@@ -38,7 +38,7 @@ func inbox(size uint32) unsafe.Pointer {
 	if size > maxQuestion {
 		return nil
 	}
-	desk.inbox = make([]byte, max(size, 1))
+	desk.inbox = make([]byte, size)
 	return unsafe.Pointer(unsafe.SliceData(desk.inbox))
 }
 
