@@ -62,6 +62,8 @@ const nobody: Visit = {
  */
 const beyond = /[^ -$&-~]/g;
 
+const fields = Object.entries(nobody) as [keyof Visit, string | number][];
+
 /** The header's value: JSON in ASCII. */
 export function visitValue(v: Partial<Visit>): string {
   return JSON.stringify(v).replace(beyond, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
@@ -82,8 +84,7 @@ export function visitOf(headers: Headers): Visit | undefined {
 export function visitFrom(json: unknown): Visit | undefined {
   if (typeof json !== "object" || json === null) return undefined;
   const v = { ...nobody, ...json } as Visit;
-  for (const [name, want] of Object.entries(nobody))
-    if (typeof v[name as keyof Visit] !== typeof want) return undefined;
+  for (const [name, want] of fields) if (typeof v[name] !== typeof want) return undefined;
   if (!validName(v.kind) || !validName(v.room)) return undefined;
   if (byteLength(v.user) > limits.maxUser || byteLength(v.claims) > limits.maxClaims) return undefined;
   return v;

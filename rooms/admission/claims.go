@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -96,9 +96,15 @@ func (c claimSet) identity() (Identity, *Error) {
 			return Identity{}, refused("grant", abi.CodeUnauthenticated, "the claim "+GrantsClaim+" is malformed")
 		}
 	}
-	rest := maps.Clone(c)
-	for _, name := range registered {
-		delete(rest, name)
+	var rest claimSet
+	for name, value := range c {
+		if slices.Contains(registered[:], name) {
+			continue
+		}
+		if rest == nil { // most tokens have none
+			rest = make(claimSet)
+		}
+		rest[name] = value
 	}
 	claims, e := compact(rest)
 	if e != nil {
