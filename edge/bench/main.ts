@@ -21,8 +21,16 @@ const deployed = unstable_readConfig({ config: appWorker.configPath });
 
 /** The deployed worker without the bindings that wrangler simulates at a cost: the rate limiter and the page's files. */
 function startLean(): Promise<Host> {
-  const { name, main, compatibility_date, durable_objects, migrations } = deployed;
-  const config = { name, main, compatibility_date, durable_objects, migrations, vars: { ORIEL_SECRET: secret } };
+  const { name, main, compatibility_date, keep_names, durable_objects, migrations } = deployed;
+  const config = {
+    name,
+    main,
+    compatibility_date,
+    keep_names,
+    durable_objects,
+    migrations,
+    vars: { ORIEL_SECRET: secret },
+  };
   return Host.start({ config } as Worker);
 }
 
@@ -33,9 +41,20 @@ const startBench = () => Host.start({ configPath: benchConfig, vars: benchVars }
 
 /** The worker of the benchmarks, with those bindings of the deployed one. */
 function startLimited(): Promise<Host> {
-  const { name, main, compatibility_date, durable_objects, migrations } = unstable_readConfig({ config: benchConfig });
+  const { name, main, compatibility_date, keep_names, durable_objects, migrations } = unstable_readConfig({
+    config: benchConfig,
+  });
   const { ratelimits, assets } = deployed;
-  const config = { name, main, compatibility_date, durable_objects, migrations, ratelimits, vars: benchVars };
+  const config = {
+    name,
+    main,
+    compatibility_date,
+    keep_names,
+    durable_objects,
+    migrations,
+    ratelimits,
+    vars: benchVars,
+  };
   return Host.start({ config: { ...config, assets: { ...assets, run_worker_first: true } } } as Worker);
 }
 

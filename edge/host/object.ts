@@ -392,8 +392,7 @@ export function roomClass(pool: Pool, service: (env: unknown) => Service, socket
 
 /** The answer to an upgrade. */
 function upgraded(webSocket: WebSocket, visit: Visit): Response {
-  const headers = new Headers();
-  if (visit.protocol !== "") headers.set("sec-websocket-protocol", visit.protocol);
+  const headers = visit.protocol === "" ? {} : { "sec-websocket-protocol": visit.protocol };
   return new Response(null, { status: 101, webSocket, headers });
 }
 

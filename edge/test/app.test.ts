@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { visitValue } from "../host/visit.ts";
 import { appWorker, type Client, Host, patience, until } from "./harness.ts";
 
 let host: Host;
@@ -76,7 +77,7 @@ test("through sleep nothing is lost, and a session resumes", async () => {
 });
 
 test("nobody gets in without a credential, and no header helps", async () => {
-  const visit = encodeURIComponent(JSON.stringify({ to: "socket", kind: "chat", room: "lobby", user: "root" }));
+  const visit = visitValue({ to: "socket", kind: "chat", room: "lobby", user: "root" });
   const c = await host.dial(host.url("chat/lobby"), ["oriel.v1.json"], { "oriel-visit": visit });
   const { code, reason } = await c.closed;
   assert.equal(code, 4100);
@@ -87,11 +88,21 @@ test("nobody gets in without a credential, and no header helps", async () => {
 });
 
 test("the identity is the token's, whatever the headers say", async () => {
-  const visit = encodeURIComponent(JSON.stringify({ to: "report", kind: "chat", room: "x", user: "root" }));
+  const visit = visitValue({ to: "report", kind: "chat", room: "x", user: "root" });
   const a = await join("identity", "ann", { "oriel-visit": visit });
   const welcome = await hello(a);
   assert.match(JSON.stringify(welcome.members), /"user":"ann"/);
   assert.doesNotMatch(JSON.stringify(welcome), /root/);
+});
+
+test("an identity has any characters", async () => {
+  const user = 'Änn "the ☕" 😀\\';
+  const a = await join("characters", encodeURIComponent(user));
+  const members = (await hello(a)).members as { user: string }[];
+  assert.deepEqual(
+    members.map((m) => m.user),
+    [user],
+  );
 });
 
 test("what is refused is refused with the table's codes", async () => {

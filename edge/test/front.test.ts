@@ -13,8 +13,11 @@ before(async () => {
 }, patience);
 after(() => host.stop());
 
-async function ask(path: string): Promise<{ verdict: Verdict; stats: FrontStats }> {
-  return (await fetch(host.at(`/front/${path}`))).json() as Promise<{ verdict: Verdict; stats: FrontStats }>;
+async function ask(path: string, cookie = ""): Promise<{ verdict: Verdict; stats: FrontStats }> {
+  return (await fetch(host.at(`/front/${path}`), { headers: { cookie } })).json() as Promise<{
+    verdict: Verdict;
+    stats: FrontStats;
+  }>;
 }
 
 test("a front that dies refuses one request, and the next has a new one", async () => {
@@ -46,6 +49,11 @@ test("a head that is too large for the front costs no instance", async () => {
   const status = await askHuge(120_000);
   const next = await ask("x");
   assert.deepEqual(next.stats, before.stats, `the head was answered with ${status}`);
+});
+
+test("each question is answered, whatever the one before it was", async () => {
+  for (const [i, size] of [0, 10_000, 0, 100_000, 10, 5_000, 20_000, 0].entries())
+    assert.equal((await ask(`echo/${i}`, "c".repeat(size))).verdict.token, String(i), `a cookie of ${size} bytes`);
 });
 
 test("an answer without a verdict lets nobody in", async () => {

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/coder/websocket"
 
@@ -126,13 +127,26 @@ func (r *room) connect(e *abi.ConnectEvent) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ws, _, err := websocket.Dial(ctx, r.workerd.worker+"/kit/"+r.object(), &websocket.DialOptions{
-		HTTPClient: r.workerd.http, HTTPHeader: http.Header{"Oriel-Visit": {url.PathEscape(string(visit))}},
+		HTTPClient: r.workerd.http, HTTPHeader: http.Header{"Oriel-Visit": {inASCII(visit)}},
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	ws.SetReadLimit(abi.MaxMessage)
 	r.clients[e.Connection.ID] = &client{id: e.Connection.ID, ws: ws}
+}
+
+// inASCII writes JSON as a header holds it, as edge/host/visit.ts does.
+func inASCII(json []byte) string {
+	var b strings.Builder
+	for _, c := range utf16.Encode([]rune(string(json))) {
+		if c < 0x7f && c != '%' {
+			b.WriteByte(byte(c))
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+	}
+	return b.String()
 }
 
 func (r *room) send(c *client, e *abi.MessageEvent) {

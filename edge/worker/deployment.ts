@@ -10,7 +10,7 @@ import { presenceClass, sweepEvery } from "../host/presence.ts";
 import type { PresenceStub, RoomStub, Service } from "../host/service.ts";
 import { visitFrom } from "../host/visit.ts";
 import { Front, type Settings } from "./front.ts";
-import { serve } from "./serve.ts";
+import { type Deployment, serve } from "./serve.ts";
 
 interface Env extends Settings {
   /** Without it there is no presence across rooms, and rooms tell nobody. */
@@ -60,6 +60,17 @@ export function deployment(
     };
   }
 
+  let serving: Deployment | undefined;
+
+  /** What an isolate serves by: it has one environment. */
+  function deployed(env: Env): Deployment {
+    if (serving?.settings !== env) {
+      const { CONNECTS: connects, ASKS: asks, ASSETS: assets } = env;
+      serving = { ...service(env), front, settings: env, connects, asks, assets };
+    }
+    return serving;
+  }
+
   return {
     /** The class of one module's rooms. */
     rooms: (module: WebAssembly.Module) => roomClass(new Pool(module), service),
@@ -70,15 +81,7 @@ export function deployment(
         return minutes >= 1 && minutes <= 1440 ? minutes * 60_000 : sweepEvery;
       }),
     handler: {
-      fetch: (request: Request, env: Env) =>
-        serve(request, {
-          ...service(env),
-          front,
-          settings: env,
-          connects: env.CONNECTS,
-          asks: env.ASKS,
-          assets: env.ASSETS,
-        }),
+      fetch: (request: Request, env: Env) => serve(request, deployed(env)),
     } satisfies ExportedHandler<Env>,
   };
 }

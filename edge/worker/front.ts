@@ -35,6 +35,9 @@ const fields = [
   "x-forwarded-proto",
 ];
 
+/** The size of the inbox that is kept, in bytes: most questions fit. */
+const inboxSize = 16 << 10;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -43,6 +46,8 @@ class Instance {
   readonly #go = new Go();
   readonly #memory: WebAssembly.Memory;
   readonly #inbox: (size: number) => number;
+  /** The kept inbox, so that most questions are one call; 0: it has to be asked for. */
+  #place = 0;
   readonly #answer: (size: number) => bigint;
 
   /** Throws if the front does not start. */
@@ -62,11 +67,23 @@ class Instance {
 
   /** Throws if the instance dies of it; undefined if the question is too large for it. */
   ask(question: string): string | undefined {
-    const bytes = encoder.encode(question);
-    const inbox = this.#inbox(bytes.length) >>> 0;
-    if (inbox === 0) return undefined;
-    new Uint8Array(this.#memory.buffer, inbox, bytes.length).set(bytes);
-    const packed = BigInt.asUintN(64, this.#answer(bytes.length));
+    // A character is at most three bytes.
+    if (question.length * 3 > inboxSize) return this.#askMuch(encoder.encode(question));
+    this.#place ||= this.#inbox(inboxSize) >>> 0;
+    const inbox = new Uint8Array(this.#memory.buffer, this.#place, inboxSize);
+    return this.#read(this.#answer(encoder.encodeInto(question, inbox).written));
+  }
+
+  #askMuch(question: Uint8Array): string | undefined {
+    const place = this.#inbox(question.length) >>> 0;
+    this.#place = 0; // Go reads from the newest inbox: in the old one it would not see the next question
+    if (place === 0) return undefined;
+    new Uint8Array(this.#memory.buffer, place, question.length).set(question);
+    return this.#read(this.#answer(question.length));
+  }
+
+  #read(answer: bigint): string {
+    const packed = BigInt.asUintN(64, answer);
     if (this.exited) throw new Error("the front ended");
     return decoder.decode(new Uint8Array(this.#memory.buffer, Number(packed >> 32n), Number(packed & 0xffff_ffffn)));
   }

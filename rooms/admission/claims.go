@@ -4,18 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/session/protocol/jsonx"
 )
 
-// claimSet holds a token's claims as they were signed. A map, because encoding/json
-// matches the fields of a struct without regard to case, and "SUB" is not "sub".
+// claimSet holds a token's claims as they were signed.
 type claimSet map[string]json.RawMessage
 
 var _ jwt.Claims = claimSet(nil)
@@ -37,12 +37,19 @@ func (c claimSet) GetAudience() (jwt.ClaimStrings, error) {
 	if !ok {
 		return nil, nil
 	}
-	var list []string
-	if json.Unmarshal(raw, &list) == nil {
-		return list, nil
+	r := jsonx.NewReader(raw)
+	if r.Peek() != '[' {
+		one, err := c.text("aud")
+		return jwt.ClaimStrings{one}, err
 	}
-	one, err := c.text("aud")
-	return jwt.ClaimStrings{one}, err
+	var list jwt.ClaimStrings
+	for range r.Array() {
+		list = append(list, r.String())
+	}
+	if r.End() != nil {
+		return nil, errClaim
+	}
+	return list, nil
 }
 
 func (c claimSet) text(name string) (string, error) {
@@ -50,11 +57,12 @@ func (c claimSet) text(name string) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	var s *string
-	if json.Unmarshal(raw, &s) != nil || s == nil {
+	r := jsonx.NewReader(raw)
+	s := r.String()
+	if r.End() != nil {
 		return "", errClaim
 	}
-	return *s, nil
+	return s, nil
 }
 
 // date reads seconds since 1970, with or without a fraction, within [abi.MaxTime].
@@ -63,11 +71,12 @@ func (c claimSet) date(name string) (*jwt.NumericDate, error) {
 	if !ok {
 		return nil, nil
 	}
-	var f *float64
-	if json.Unmarshal(raw, &f) != nil || f == nil || !(*f >= 0 && *f <= abi.MaxTime/1000) {
+	r := jsonx.NewReader(raw)
+	f := r.Float()
+	if r.End() != nil || f < 0 || f > abi.MaxTime/1000 {
 		return nil, errClaim
 	}
-	seconds, fraction := math.Modf(*f)
+	seconds, fraction := math.Modf(f)
 	return &jwt.NumericDate{Time: time.Unix(int64(seconds), int64(fraction*1e9))}, nil
 }
 
@@ -87,9 +96,15 @@ func (c claimSet) identity() (Identity, *Error) {
 			return Identity{}, refused("grant", abi.CodeUnauthenticated, "the claim "+GrantsClaim+" is malformed")
 		}
 	}
-	rest := maps.Clone(c)
-	for _, name := range registered {
-		delete(rest, name)
+	var rest claimSet
+	for name, value := range c {
+		if slices.Contains(registered[:], name) {
+			continue
+		}
+		if rest == nil { // most tokens have none
+			rest = make(claimSet)
+		}
+		rest[name] = value
 	}
 	claims, e := compact(rest)
 	if e != nil {

@@ -32,7 +32,6 @@ type Policy struct {
 type Door struct {
 	keys       Keys
 	algorithms []string
-	parser     *jwt.Parser
 	options    []jwt.ParserOption
 	cookie     string
 	origins    Origins
@@ -66,9 +65,8 @@ func New(p Policy) (*Door, error) {
 	if p.Cookie != "" && !isToken(p.Cookie) {
 		return nil, fmt.Errorf("%w: %q cannot name a cookie", ErrPolicy, p.Cookie)
 	}
-	options := parserOptions(&p)
 	return &Door{
-		keys: p.Keys, algorithms: algorithms, parser: jwt.NewParser(options...), options: options,
+		keys: p.Keys, algorithms: algorithms, options: parserOptions(&p),
 		cookie: p.Cookie, origins: p.Origins, dev: p.Dev,
 	}, nil
 }

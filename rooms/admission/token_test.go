@@ -18,11 +18,16 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/session/protocol/jsonx"
 )
 
 // forge signs any header and payload with the test secret, as no library would.
-func forge(header, payload string) string {
-	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+func forge(header, payload string) string { return sign(encode(header), encode(payload)) }
+
+func encode(part string) string { return base64.RawURLEncoding.EncodeToString([]byte(part)) }
+
+func sign(header, payload string) string {
+	text := header + "." + payload
 	mac := hmac.New(sha256.New, []byte(strings.Repeat("k", MinSecret)))
 	mac.Write([]byte(text))
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
@@ -103,7 +108,22 @@ func TestVerify(t *testing.T) {
 		{"payload null", forge(plainHeader, `null`), abi.CodeUnauthenticated},
 		{"payload a list", forge(plainHeader, `[]`), abi.CodeUnauthenticated},
 		{"payload twice", forge(plainHeader, payload("")+payload("")), abi.CodeUnauthenticated},
-		{"deep", forge(plainHeader, payload(`,"x":`+strings.Repeat("[", 1000)+strings.Repeat("]", 1000))), 0},
+		{"deep", forge(plainHeader, payload(`,"x":`+nested(jsonx.MaxDepth))), 0},
+		{"too deep", forge(plainHeader, payload(`,"x":`+nested(jsonx.MaxDepth+1))), abi.CodeUnauthenticated},
+		{"header too deep", forge(`{"alg":"HS256","x":`+nested(jsonx.MaxDepth+1)+`}`, payload("")), abi.CodeUnauthenticated},
+		{"header twice", forge(plainHeader+plainHeader, payload("")), abi.CodeUnauthenticated},
+		{"alg twice", forge(`{"alg":"HS256","alg":"none"}`, payload("")), abi.CodeUnauthenticated},
+		{"alg twice, the last not a text", forge(`{"alg":"HS256","alg":1}`, payload("")), abi.CodeUnauthenticated},
+		{"typ twice, one of something else", forge(`{"alg":"HS256","typ":"dpop+jwt","typ":"JWT"}`, payload("")), abi.CodeUnauthenticated},
+		{"crit before kid and typ", forge(`{"crit":[],"alg":"HS256","kid":"a","typ":"JWT"}`, payload("")), abi.CodeUnauthenticated},
+		{"typ before kid", forge(`{"typ":"dpop+jwt","alg":"HS256","kid":"a"}`, payload("")), abi.CodeUnauthenticated},
+		{"kid of a wrong type before typ", forge(`{"kid":1,"alg":"HS256","typ":"JWT"}`, payload("")), abi.CodeUnauthenticated},
+		{"header's spare bits set", sign(spareBit(encode(`{"alg":"HS256" }`)), encode(payload(""))), abi.CodeUnauthenticated},
+		{"payload's spare bits set", sign(encode(plainHeader), spareBit(encode(`{"sub":"ann","exp":99999999999}`))), abi.CodeUnauthenticated},
+		{"payload with spare bits", sign(encode(plainHeader), encode(`{"sub":"ann","exp":99999999999}`)), 0},
+		{"names escaped", forge(`{"\u0061lg":"HS256"}`, strings.Replace(payload(""), `"sub"`, `"\u0073ub"`, 1)), 0},
+		{"sub twice", forge(plainHeader, payload(`,"sub":""`)), abi.CodeUnauthenticated},
+		{"name that is not UTF-8", forge(plainHeader, payload(",\"\xff\":1")), abi.CodeUnauthenticated},
 
 		{"claims at the limit", forge(plainHeader, payload(`,"x":"`+strings.Repeat("a", abi.MaxClaims-len(`{"x":""}`))+`"`)), 0},
 		{"claims past the limit", forge(plainHeader, payload(`,"x":"`+strings.Repeat("a", abi.MaxClaims-len(`{"x":""}`)+1)+`"`)), abi.CodeTooLarge},
@@ -129,6 +149,9 @@ func TestVerify(t *testing.T) {
 		}
 	}
 }
+
+// nested is a list in a list and so on.
+func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
 
 func cutSignature(token string) string { return token[:strings.LastIndexByte(token, '.')+1] }
 
@@ -187,6 +210,24 @@ func TestAlgorithmConfusion(t *testing.T) {
 	}
 }
 
+// careless finds its key for every algorithm.
+type careless struct{ secret Secret }
+
+func (careless) Algorithms() []string          { return []string{algorithm} }
+func (k careless) Lookup(string, string) []Key { return []Key{k.secret} }
+
+func TestAlgorithmIsPinned(t *testing.T) {
+	d := testDoor(t, func(p *Policy) { p.Keys = careless{testSecret(t, "", "k")} })
+	if _, err := d.Verify(forge(plainHeader, payload("")), now); err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range []string{`{"alg":"none"}`, `{"alg":"HS512"}`, `{"alg":"hs256"}`, `{"alg":""}`, `{}`} {
+		if _, err := d.Verify(forge(header, payload("")), now); !errors.Is(err, abi.CodeUnauthenticated) {
+			t.Errorf("%s: got %v", header, err)
+		}
+	}
+}
+
 func TestRotation(t *testing.T) {
 	a, b, c := testSecret(t, "", "a"), testSecret(t, "", "b"), testSecret(t, "k3", "c")
 	d := testDoor(t, func(p *Policy) { p.Keys = Secrets{a, b, c} })
@@ -222,6 +263,8 @@ func TestAudienceAndIssuer(t *testing.T) {
 		{`,"aud":["x","chat"],"iss":"auth.example"`, true},
 		{`,"aud":"x","iss":"auth.example"`, false},
 		{`,"aud":[],"iss":"auth.example"`, false},
+		{`,"aud":["chat",1],"iss":"auth.example"`, false},
+		{`,"aud":["chat",null],"iss":"auth.example"`, false},
 		{`,"aud":{"rooms":1},"iss":"auth.example"`, false},
 		{`,"aud":null,"iss":"auth.example"`, false},
 		{`,"iss":"auth.example"`, false},
@@ -349,11 +392,17 @@ func TestGrants(t *testing.T) {
 	}
 }
 
+// FuzzVerify: nobody comes in whom the library would refuse, or by another name.
 func FuzzVerify(f *testing.F) {
 	d := testDoor(f, nil)
+	library := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithStrictDecoding(), jwt.WithExpirationRequired(),
+		jwt.WithLeeway(Leeway), jwt.WithTimeFunc(func() time.Time { return now }))
+	key := func(*jwt.Token) (any, error) { return []byte(strings.Repeat("k", MinSecret)), nil }
 	f.Add(plainHeader, payload(""), false)
 	f.Add(`{"alg":"none"}`, payload(`,"x":{"y":[1e5]}`), true)
-	f.Add(plainHeader, `{"sub":"ann","exp":1e10,"oriel":{"rooms":["a/*"]}}`, true)
+	f.Add(plainHeader, `{"sub":"ann","exp":1e10,"oriel":{"rooms":["a/*"]}}`, false)
+	f.Add(`{"alg":"HS256","x":1e999}`, payload(`,"x":1e999`), false)
+	f.Add(`{"alg":"HS256","typ":"at+jwt","kid":"a","x":[{}]}`, payload(`,"nbf":1.5,"aud":["a","b"],"s\u0075b":"\ud83d\ude00"`), false)
 	f.Fuzz(func(t *testing.T, header, payload string, raw bool) {
 		token := header + "." + payload
 		if !raw {
@@ -372,6 +421,19 @@ func FuzzVerify(f *testing.F) {
 		}
 		if !ValidUser(id.User) || !id.Expires.After(now.Add(-Leeway)) || len(id.Claims) > abi.MaxClaims || id.Claims != nil && !json.Valid(id.Claims) {
 			t.Fatalf("got %+v", id)
+		}
+		claims := jwt.MapClaims{}
+		if _, err := library.ParseWithClaims(token, claims, key); err != nil {
+			if strings.Contains(err.Error(), "cannot unmarshal number") { // 1e999, where nobody reads it
+				return
+			}
+			t.Fatalf("the library refuses %q: %v", token, err)
+		}
+		if sub, err := claims.GetSubject(); err != nil || sub != id.User {
+			t.Fatalf("the library says that it is %q, not %q: %v", sub, id.User, err)
+		}
+		if exp, err := claims.GetExpirationTime(); err != nil || exp.Sub(id.Expires).Abs() > time.Second {
+			t.Fatalf("the library says that it ends at %v, not %v: %v", exp, id.Expires, err)
 		}
 	})
 }

@@ -1,7 +1,7 @@
 //go:build js
 
 // Command front is a front worker that fails on demand, for the tests of its glue: /exit ends its
-// instance, /panic panics where nobody recovers, /silent answers without a verdict.
+// instance, /panic panics where nobody recovers, /silent answers without a verdict, /echo/ says what it was asked.
 package main
 
 import (
@@ -23,6 +23,9 @@ func main() {
 			panic("front")
 		case strings.HasSuffix(line, "/silent"):
 			return ""
+		}
+		if _, said, ok := strings.Cut(line, "/echo/"); ok {
+			return verdict.Verdict{Do: verdict.Token, Token: said}.Encode()
 		}
 		served++
 		return verdict.Verdict{Do: verdict.Token, Token: string(rune('0' + served))}.Encode()

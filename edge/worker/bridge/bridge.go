@@ -10,14 +10,15 @@ import (
 const (
 	// maxQuestion bounds a question, in bytes. The platform takes heads of 128 KB.
 	maxQuestion = 256 << 10
-	// keepInbox is the size above which the inbox of one question is not kept for the next.
-	keepInbox = 32 << 10
+	// collectEvery is after how many answers the collector gets its turn.
+	collectEvery = 16
 )
 
 // desk is what the exports share: they have no receiver.
 var desk struct {
-	reply func(question string) string
-	inbox []byte
+	reply   func(question string) string
+	inbox   []byte
+	answers uint
 	// said keeps the last answer in memory until the glue has read it.
 	said string
 }
@@ -29,14 +30,15 @@ func Serve(reply func(question string) string) {
 	select {}
 }
 
+// inbox returns the place for questions of at most size bytes, which stays until it is asked for again; 0 if that is
+// too large.
+//
 //go:wasmexport oriel_inbox
 func inbox(size uint32) unsafe.Pointer {
 	if size > maxQuestion {
 		return nil
 	}
-	if uint32(len(desk.inbox)) < size || len(desk.inbox) > keepInbox {
-		desk.inbox = make([]byte, max(size, 4096))
-	}
+	desk.inbox = make([]byte, size)
 	return unsafe.Pointer(unsafe.SliceData(desk.inbox))
 }
 
@@ -45,7 +47,8 @@ func inbox(size uint32) unsafe.Pointer {
 //go:wasmexport oriel_answer
 func answer(size uint32) uint64 {
 	desk.said = desk.reply(string(desk.inbox[:size]))
-	// The collector works in goroutines of its own, which run only when this one yields.
-	runtime.Gosched()
+	if desk.answers++; desk.answers%collectEvery == 0 {
+		runtime.Gosched() // the collector works in goroutines of its own, which run only when this one yields
+	}
 	return uint64(uintptr(unsafe.Pointer(unsafe.StringData(desk.said))))<<32 | uint64(len(desk.said))
 }

@@ -1,8 +1,11 @@
 package verdict_test
 
 import (
+	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +165,40 @@ func TestFirstMessage(t *testing.T) {
 		if v := ask("GET", message); v.Do != verdict.Refuse || v.Code != code || !v.Upgrade {
 			t.Errorf("%.40s: got %+v", message, v)
 		}
+	}
+}
+
+func TestEncode(t *testing.T) {
+	var v verdict.Verdict
+	fields := reflect.ValueOf(&v).Elem()
+	want := make(map[string]any)
+	for i := range fields.NumField() {
+		name := strings.ToLower(fields.Type().Field(i).Name)
+		if name == "do" {
+			name = "to"
+		}
+		switch f := fields.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString(name + " \"ä\u2028\x7f")
+			want[name] = f.String()
+		case reflect.Bool:
+			f.SetBool(true)
+			want[name] = true
+		default: // numbers
+			n := reflect.ValueOf(4000 + i)
+			f.Set(n.Convert(f.Type()))
+			want[name] = float64(4000 + i)
+		}
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(v.Encode()), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if got := (verdict.Verdict{}).Encode(); got != "{}" {
+		t.Errorf("empty: %s", got)
 	}
 }
 

@@ -1,9 +1,8 @@
 package verdict
 
 import (
-	"encoding/json"
-
 	"github.com/oriel-rooms/oriel/rooms/abi"
+	"github.com/oriel-rooms/oriel/rooms/session/protocol/jsonx"
 )
 
 // What the glue does.
@@ -21,36 +20,51 @@ const (
 	Notify = "notify"
 )
 
-// A Verdict says what is to be done with a request. The names in JSON are those that the room's
-// object reads in a visit (edge/host/visit.ts).
+// A Verdict says what is to be done with a request. Its JSON has the names that the room's
+// object reads in a visit (edge/host/visit.ts), and no member that is empty.
 type Verdict struct {
-	Do string `json:"to"`
+	Do string // "to"
 
-	Kind     string `json:"kind,omitempty"`
-	Room     string `json:"room,omitempty"`
-	Path     string `json:"path,omitempty"`
-	Query    string `json:"query,omitempty"`
-	User     string `json:"user,omitempty"`
-	Claims   string `json:"claims,omitempty"`
-	Protocol string `json:"protocol,omitempty"`
-	Address  string `json:"address,omitempty"`
+	Kind     string
+	Room     string
+	Path     string
+	Query    string
+	User     string
+	Claims   string
+	Protocol string
+	Address  string
 	// Key is what limits per address count by: the address, or the /64 network of an IPv6
 	// address. Every verdict on a client with an address has it.
-	Key string `json:"key,omitempty"`
+	Key string
 	// Expires is when the credential ends, milliseconds since 1970; 0 for an anonymous client.
-	Expires int64 `json:"expires,omitempty"`
+	Expires int64
 
-	Code    abi.Code `json:"code,omitempty"`
-	Detail  string   `json:"detail,omitempty"`
-	Upgrade bool     `json:"upgrade,omitempty"`
-	Token   string   `json:"token,omitempty"`
+	Code    abi.Code
+	Detail  string
+	Upgrade bool
+	Token   string
 }
 
-// Encode returns the verdict as JSON.
+// Encode returns the verdict as JSON. Not by encoding/json, whose reflection took a sixth of a verdict.
 func (v Verdict) Encode() string {
-	b, err := json.Marshal(v)
-	if err != nil { // a struct of texts and numbers always has a form
-		panic(err)
+	o := jsonx.NewObject(make([]byte, 0, 512))
+	for _, m := range [...]struct{ name, text string }{
+		{"to", v.Do}, {"kind", v.Kind}, {"room", v.Room}, {"path", v.Path}, {"query", v.Query}, {"user", v.User},
+		{"claims", v.Claims}, {"protocol", v.Protocol}, {"address", v.Address}, {"key", v.Key},
+		{"detail", v.Detail}, {"token", v.Token},
+	} {
+		if m.text != "" {
+			o.String(m.name, m.text)
+		}
 	}
-	return string(b)
+	if v.Expires != 0 {
+		o.Int("expires", v.Expires)
+	}
+	if v.Code != 0 {
+		o.Int("code", int64(v.Code))
+	}
+	if v.Upgrade {
+		o.Bool("upgrade", true)
+	}
+	return string(o.End())
 }

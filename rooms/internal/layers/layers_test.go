@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"rooms":                    {"rooms/abi", "rooms/internal/..."},
 	"rooms/session/protocol":   {"rooms/abi"},
 	"rooms/session":            {"rooms", "rooms/abi", "rooms/internal/...", "rooms/session/protocol/..."},
-	"rooms/admission":          {"rooms/abi"},
+	"rooms/admission":          {"rooms/abi", "rooms/session/protocol/jsonx"},
 	"rooms/roomtest":           {"rooms", "rooms/abi", "rooms/host"},
 	"rooms/conformance":        {"rooms/abi", "rooms/host", "rooms/internal/abijson"},
 	"rooms/conformance/kinds":  {"rooms", "rooms/abi"},
@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"runtime":                  {"rooms/abi", "rooms/host"},
 	"selfhost":                 {"rooms/abi", "rooms/host", "rooms/admission", "runtime"},
 	"selfhost/cmd":             {"rooms/...", "runtime", "selfhost/..."},
-	"edge":                     {"rooms/abi", "rooms/admission"},
+	"edge":                     {"rooms/abi", "rooms/admission", "rooms/session/protocol/jsonx"},
 	// A kind that ships: any other package below rooms.
 	"kind": {"rooms", "rooms/abi", "rooms/session/..."},
 }
