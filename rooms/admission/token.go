@@ -21,7 +21,8 @@ const Leeway = 5 * time.Second
 
 // Verify checks a token and returns who it says the client is. The token must have a
 // valid signature, an expiry (exp) in the future, a subject (sub) that is a [ValidUser], the
-// [Policy]'s audience and issuer, and may say from when on it counts (nbf). Times are
+// [Policy]'s audience and issuer, and may say from when on it counts (nbf). It is UTF-8, and its
+// values are nested at most 64 deep. Times are
 // compared with [Leeway]. The error is an *[Error] with the code unauthenticated,
 // token_expired or too_large.
 func (d *Door) Verify(token string, now time.Time) (Identity, error) {
