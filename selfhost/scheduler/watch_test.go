@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/oriel-rooms/oriel/rooms"
 	"github.com/oriel-rooms/oriel/rooms/abi"
 	"github.com/oriel-rooms/oriel/selfhost/presence"
+	"github.com/oriel-rooms/oriel/selfhost/scheduler"
 	"github.com/oriel-rooms/oriel/selfhost/store"
 )
 
@@ -276,10 +278,17 @@ func TestWatchMoves(t *testing.T) {
 	f.place("a", one)
 	f.awaitOwner(one, "a")
 	ann.until("bob false")
+	await(t, func() bool { // else nothing can have been lost, and ann stays
+		return slices.ContainsFunc(f.nodes["b"].scheduler.Where(), func(w scheduler.Where) bool { return w.Room == one && w.Owner == "a" })
+	})
 	f.kill("a")
 	all.bury("a")
+	if code := ann.closed(); code != abi.CodeRestarting { // raw frames have no resync
+		t.Errorf("ann was told %v", code)
+	}
+	ann = f.nodes["b"].dial("friends", "one", "ann")
+	ann.until("welcome ann")
 	bob = f.nodes["c"].dial("friends", "two", "bob")
-	ann = f.nodes["b"].dial("friends", "one", "ann") // raw frames have no resync
 	ann.until("bob true")
 
 	// Devices on two nodes; the room of one has its owner on a third.
