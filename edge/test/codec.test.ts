@@ -11,6 +11,7 @@ import { closeReason, cutReason, echoCode, sendable } from "../host/code.ts";
 import { eventBytes, eventOf } from "../host/event.ts";
 import { listRequestBytes, listRequestOf, listResponseBytes, listResponseOf } from "../host/list.ts";
 import { manifestOf } from "../host/manifest.ts";
+import { visitHeader, visitOf, visitValue } from "../host/visit.ts";
 import { byteLength, bytesOf, Decoder, Encoder, FieldError, maxUint64 } from "../host/wire.ts";
 
 interface Value {
@@ -189,4 +190,13 @@ test("close codes", () => {
   assert.ok(sendable(4999) && !sendable(1005) && !sendable(1006) && !sendable(1015) && !sendable(5000));
   assert.equal(echoCode(1006), 1000);
   assert.equal(echoCode(4208), 4208);
+});
+
+test("a visit says the same to objects that decode percent signs", () => {
+  const query = 'a=%22,%22user%22:%22root&b="ä😀\x7f';
+  const value = visitValue({ to: "socket", kind: "chat", room: "x", user: "ann", query });
+  assert.match(value, /^[ -~]*$/);
+  assert.equal(decodeURIComponent(value), value);
+  const visit = visitOf(new Headers({ [visitHeader]: value }));
+  assert.deepEqual([visit?.user, visit?.query], ["ann", query]);
 });
